@@ -1,0 +1,27 @@
+// Package mint is the one door to unforgeable values. The Go compiler keeps applications out of it, because it is internal
+// to layer, and a test in internal/tidy keeps every layer out that has no written reason to come in.
+package mint
+
+import "time"
+
+// Facts is what package identity has verified about a caller. It is the content of a layer.Principal.
+type Facts struct {
+	Person        string
+	Profile       string
+	Organization  string
+	Kind          string // "session" or "api-key"
+	ID            string // the session's or the key's public identifier, for lists and audit; not a secret
+	Administrator bool
+	Scopes        []string // what the credential allows, from claims that the database cannot forge
+	Credential    string   // the caller's own secret, presented to the database; never logged
+	AuthTime      time.Time
+}
+
+// The doors. Package layer installs them when it is linked in; they are variables only because mint cannot import layer.
+// A value of type layer.Principal goes in and comes out as any, so that a caller has to name the type.
+var (
+	// Principal makes a layer.Principal. Only package identity may call it.
+	Principal func(Facts) any
+	// Credential returns the secret that a layer.Principal carries. Only package rls may call it, to present it to the database.
+	Credential func(any) string
+)
