@@ -25,3 +25,7 @@ var (
 	// Credential returns the secret that a layer.Principal carries. Only package rls may call it, to present it to the database.
 	Credential func(any) string
 )
+
+// A Gate is a pass to open a writable transaction. Only package action holds one: rls.Begin asks for it by type, and no
+// package outside layer can name the type or make a value of it.
+type Gate struct{ _ int }

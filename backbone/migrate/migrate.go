@@ -1,0 +1,200 @@
+// Package migrate brings a database to the schema that a program expects: each layer and each part of the application owns an
+// ordered line of SQL files, and each file is applied once, in a transaction, and remembered with its hash. A kept library would
+// be welcome here; docs/decisions/0006-migrations.md says what was missing in those examined.
+package migrate
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A Line is one ordered series of migrations: the *.sql files at the top of Files, in the order of their names.
+type Line struct {
+	Name  string // "rls", "shop"; recorded, so it must not change
+	Files fs.FS
+	// Application lines run as the migrator, SET ROLE redoubt_owner, under the guard. The others belong to Redoubt's own
+	// layers, which make the roles and the guard, and run as the superuser.
+	Application bool
+}
+
+// A Config says where to migrate.
+type Config struct {
+	Admin    string            // connection of a superuser to the database; required
+	Migrator func() string     // connection as redoubt_migrator; asked for once the role exists. Required with Application lines
+	Lines    []Line            // in order
+	Roles    map[string]string // passwords to set for login roles once they exist; zero leaves them
+	Say      func(string)      // told of each file that is applied; zero is silence
+}
+
+// lockKey is this program's advisory lock: two programs never migrate one database at once.
+const lockKey = 0x5265_646f_7562_74 // "Redoubt"
+
+// ErrChanged means that a file which has been applied is not the file it was.
+var ErrChanged = errors.New("an applied migration has been changed")
+
+const history = `
+create schema if not exists backbone;
+create table if not exists backbone.migration (
+  line       text        not null,
+  name       text        not null,
+  sha256     text        not null,
+  applied_at timestamptz not null default now(),
+  primary key (line, name)
+);
+revoke all on schema backbone from public;`
+
+const letMigrator = `
+grant usage on schema backbone to redoubt_migrator;
+grant select, insert on backbone.migration to redoubt_migrator;`
+
+// Run applies what is missing and returns how many files that was. A failure leaves the database as it was before the file
+// that failed. It is safe to run from several programs at once: the second waits for the first.
+func Run(ctx context.Context, cfg Config) (applied int, err error) {
+	admin, err := pgx.Connect(ctx, cfg.Admin)
+	if err != nil {
+		return 0, fmt.Errorf("connecting as the superuser: %w", err)
+	}
+	defer admin.Close(context.WithoutCancel(ctx))
+	if _, err := admin.Exec(ctx, "select pg_advisory_lock($1)", int64(lockKey)); err != nil {
+		return 0, fmt.Errorf("waiting for another migration: %w", err)
+	}
+	if err := script(ctx, admin, history); err != nil {
+		return 0, fmt.Errorf("preparing the history: %w", err)
+	}
+	done, err := readHistory(ctx, admin)
+	if err != nil {
+		return 0, err
+	}
+	m := &run{cfg: cfg, admin: admin, done: done}
+	defer m.close(ctx)
+	for _, line := range cfg.Lines {
+		if err := m.line(ctx, line); err != nil {
+			return m.applied, fmt.Errorf("migrating %s: %w", line.Name, err)
+		}
+	}
+	return m.applied, nil
+}
+
+type run struct {
+	cfg      Config
+	admin    *pgx.Conn
+	migrator *pgx.Conn
+	done     map[[2]string]string
+	applied  int
+}
+
+func (m *run) close(ctx context.Context) {
+	if m.migrator != nil {
+		m.migrator.Close(context.WithoutCancel(ctx))
+	}
+}
+
+func (m *run) line(ctx context.Context, line Line) error {
+	names, err := fs.Glob(line.Files, "*.sql")
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return errors.New("the line has no *.sql files")
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		text, err := fs.ReadFile(line.Files, name)
+		if err != nil {
+			return err
+		}
+		if err := m.file(ctx, line, name, text); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (m *run) file(ctx context.Context, line Line, name string, text []byte) error {
+	sum := sha256.Sum256(text)
+	hash := hex.EncodeToString(sum[:])
+	switch was, ok := m.done[[2]string{line.Name, name}]; {
+	case ok && was == hash:
+		return nil
+	case ok:
+		return fmt.Errorf("%w: write a new file instead of editing an old one", ErrChanged)
+	}
+	conn, err := m.conn(ctx, line)
+	if err != nil {
+		return err
+	}
+	if m.cfg.Say != nil {
+		m.cfg.Say(line.Name + "/" + name)
+	}
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	if line.Application {
+		text = append([]byte("set local role redoubt_owner;\n"), text...)
+	}
+	if err := script(ctx, conn, string(text)); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "reset role"); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "insert into backbone.migration (line, name, sha256) values ($1, $2, $3)", line.Name, name, hash); err != nil {
+		return fmt.Errorf("recording: %w", err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return err
+	}
+	m.applied++
+	return nil
+}
+
+// conn gives the connection that a line runs on. The migrator's is made when the first application line comes, after the
+// layers' own lines have made the role.
+func (m *run) conn(ctx context.Context, line Line) (*pgx.Conn, error) {
+	if !line.Application {
+		return m.admin, nil
+	}
+	if m.migrator != nil {
+		return m.migrator, nil
+	}
+	if err := SetPasswords(ctx, m.admin, m.cfg.Roles); err != nil {
+		return nil, err
+	}
+	if err := script(ctx, m.admin, letMigrator); err != nil {
+		return nil, fmt.Errorf("letting the migrator record: %w", err)
+	}
+	conn, err := pgx.Connect(ctx, m.cfg.Migrator())
+	if err != nil {
+		return nil, fmt.Errorf("connecting as the migrator: %w", err)
+	}
+	m.migrator = conn
+	return conn, nil
+}
+
+func readHistory(ctx context.Context, conn *pgx.Conn) (map[[2]string]string, error) {
+	rows, err := conn.Query(ctx, "select line, name, sha256 from backbone.migration")
+	if err != nil {
+		return nil, fmt.Errorf("reading the history: %w", err)
+	}
+	done := map[[2]string]string{}
+	var line, name, hash string
+	_, err = pgx.ForEachRow(rows, []any{&line, &name, &hash}, func() error {
+		done[[2]string{line, name}] = hash
+		return nil
+	})
+	return done, err
+}
+
+// script runs several statements. The text is ours, from embedded files: the simple protocol takes no parameters.
+func script(ctx context.Context, conn *pgx.Conn, sql string) error {
+	return conn.PgConn().Exec(ctx, sql).Close()
+}

@@ -1,0 +1,168 @@
+package command
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"crypto/x509"
+
+	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/layer/identity"
+	"github.com/redoubt-dev/redoubt/layer/identity/signon"
+	"github.com/redoubt-dev/redoubt/layer/perimeter"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/provision"
+	"github.com/redoubt-dev/redoubt/layer/rls"
+)
+
+// An order is what the application's process is given on its standard input: everything it may know, and nothing more. It
+// holds secrets, so it is neither an argument nor in the environment, which other processes can read.
+type order struct {
+	Origin   string `json:"origin"`
+	Audience string `json:"audience"`
+	Edge     string `json:"edge"` // where the connector dials
+
+	Database         string `json:"database"`          // as redoubt_app
+	IdentityDatabase string `json:"identity_database"` // as redoubt_identity
+	ClaimsKey        []byte `json:"claims_key"`
+	TokenKey         []byte `json:"token_key"`
+
+	LinkCertificate [][]byte              `json:"link_certificate"`
+	LinkKey         []byte                `json:"link_key"` // PKCS #8
+	EdgePins        []perimeter.Pin       `json:"edge_pins"`
+	EdgeKeys        []perimeter.VerifyKey `json:"edge_keys"`
+
+	Issuer       string `json:"issuer"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	ProviderCA   []byte `json:"provider_ca"` // PEM; empty for the system's authorities
+	ProviderName string `json:"provider_name"`
+}
+
+// maxOrder bounds what serve reads.
+const maxOrder = 1 << 20
+
+func (o *order) setLink(keys provision.ApplicationKeys) error {
+	der, err := x509.MarshalPKCS8PrivateKey(keys.Link.PrivateKey)
+	if err != nil {
+		return fmt.Errorf("handing over the link's key: %w", err)
+	}
+	o.LinkCertificate, o.LinkKey, o.EdgePins, o.EdgeKeys = keys.Link.Certificate, der, keys.Edge, keys.Verify
+	return nil
+}
+
+func (o order) link() (tls.Certificate, error) {
+	key, err := x509.ParsePKCS8PrivateKey(o.LinkKey)
+	if err != nil {
+		return tls.Certificate{}, errors.New("reading the link's key: it is not valid")
+	}
+	return tls.Certificate{Certificate: o.LinkCertificate, PrivateKey: key}, nil
+}
+
+func (o order) provider() signon.Config {
+	cfg := signon.Config{Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: o.ClientSecret, RedirectURL: o.Origin + redoubt.CallbackPath}
+	if block, _ := pem.Decode(o.ProviderCA); block != nil {
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(o.ProviderCA)
+		cfg.HTTP = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}, MaxIdleConns: 4, IdleConnTimeout: time.Minute,
+			ResponseHeaderTimeout: 10 * time.Second, ForceAttemptHTTP2: true,
+		}}
+	}
+	return cfg
+}
+
+func serveCommand(app redoubt.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the application behind an edge (started by up)",
+		Long: "Reads its orders as one JSON value from standard input, connects out to the edge and serves what comes down. It opens no " +
+			"listening socket. It ends, after the requests under way, on SIGTERM or when standard input closes.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return serve(c.Context(), app, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+}
+
+func serve(ctx context.Context, app redoubt.App, stdin io.Reader, stdout, stderr io.Writer) error {
+	var o order
+	dec := json.NewDecoder(io.LimitReader(stdin, maxOrder))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&o); err != nil {
+		return hinted{errors.New("the orders on standard input are not readable"), "`redoubt up` starts this command; run that"}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if stdin == os.Stdin {
+		go func() { // whoever gave the orders holds this open; when they are gone, so are we
+			io.Copy(io.Discard, stdin)
+			cancel()
+		}()
+	}
+	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	server, done, err := o.open(ctx, app, log)
+	if err != nil {
+		return err
+	}
+	defer done()
+	link, err := o.link()
+	if err != nil {
+		return err
+	}
+	connector, err := perimeter.NewConnector(perimeter.ConnectorConfig{Edge: o.Edge, EdgeKeys: o.EdgePins, Certificate: link, Handler: server, Log: log})
+	if err != nil {
+		return err
+	}
+	go func() {
+		select {
+		case <-connector.Ready():
+			fmt.Fprintln(stdout, `{"event":"linked"}`)
+		case <-ctx.Done():
+		}
+	}()
+	return connector.Run(ctx)
+}
+
+// open makes the application inside its layers, and what closes it again.
+func (o order) open(ctx context.Context, app redoubt.App, log *slog.Logger) (*redoubt.Server, func(), error) {
+	db, ids, done, err := o.stores(ctx, app)
+	if err != nil {
+		return nil, nil, err
+	}
+	server, err := redoubt.New(redoubt.Config{
+		App: app, Origin: o.Origin, DB: db, Identity: ids, Provider: o.provider(), ProviderTag: o.ProviderName, ClaimsKey: o.ClaimsKey, TokenKey: o.TokenKey,
+		Edge: o.EdgeKeys, Audience: o.Audience, Log: log,
+	})
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return server, done, nil
+}
+
+func (o order) stores(ctx context.Context, app redoubt.App) (*rls.DB, *identity.Service, func(), error) {
+	provider, err := signon.New(o.provider())
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	db, err := rls.Open(ctx, rls.Config{Connection: o.Database})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	ids, err := identity.Open(ctx, identity.Config{Connection: o.IdentityDatabase, Provider: provider, Key: o.ClaimsKey, Scopes: app.Scopes})
+	if err != nil {
+		db.Close()
+		return nil, nil, nil, err
+	}
+	return db, ids, func() { ids.Close(); db.Close() }, nil
+}

@@ -1,0 +1,116 @@
+package account
+
+import (
+	"context"
+	"time"
+
+	"github.com/redoubt-dev/redoubt"
+	keycreated "github.com/redoubt-dev/redoubt/commons/web/key-created"
+	"github.com/redoubt-dev/redoubt/commons/web/keys"
+	"github.com/redoubt-dev/redoubt/commons/web/members"
+	"github.com/redoubt-dev/redoubt/commons/web/onboarding"
+	"github.com/redoubt-dev/redoubt/commons/web/profile"
+	"github.com/redoubt-dev/redoubt/commons/web/sessions"
+	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/identity"
+)
+
+func (a *Account) onboardingPage(ctx context.Context, who layer.Principal, _ empty) (redoubt.View, error) {
+	self, err := identity.Me(a.db.As(ctx, who))
+	if err != nil {
+		return redoubt.View{}, err
+	}
+	return redoubt.View{Page: "onboarding", Title: "Welcome", Data: onboarding.View{DisplayName: self.Name, MaxName: maxName, MaxBio: maxBio}}, nil
+}
+
+func (a *Account) profilePage(ctx context.Context, who layer.Principal, _ empty) (redoubt.View, error) {
+	me, err := a.me(ctx, who, empty{})
+	if err != nil {
+		return redoubt.View{}, err
+	}
+	self, err := identity.Me(a.db.As(ctx, who))
+	if err != nil {
+		return redoubt.View{}, err
+	}
+	return redoubt.View{Page: "profile", Title: "Profile", Data: profile.View{DisplayName: me.DisplayName, Bio: me.Bio, MaxName: maxName, MaxBio: maxBio,
+		Name: me.Name, Email: me.Email, Provider: a.provider, Joined: self.JoinedAt}}, nil
+}
+
+func (a *Account) sessionsPage(ctx context.Context, who layer.Principal, _ empty) (redoubt.View, error) {
+	list, err := identity.Sessions(a.db.As(ctx, who))
+	if err != nil {
+		return redoubt.View{}, err
+	}
+	var view sessions.View
+	for _, s := range list {
+		view.Sessions = append(view.Sessions, sessions.Session{ID: s.ID, Agent: s.UserAgent, Address: s.Address, SignedIn: s.CreatedAt, Seen: s.SeenAt, Current: s.Current})
+	}
+	return redoubt.View{Page: "sessions", Title: "Sessions", Data: view}, nil
+}
+
+// meanings says in words what each scope allows, in the order of the page.
+var meanings = []keys.Scope{
+	{Name: "profile:read", Means: "See your profile"},
+	{Name: "profile:write", Means: "Change your profile"},
+	{Name: "posts:read", Means: "Read posts"},
+	{Name: "posts:write", Means: "Write, change and delete your posts"},
+	{Name: "posts:moderate", Means: "Delete anybody's posts and comments"},
+	{Name: "comments:read", Means: "Read comments"},
+	{Name: "comments:write", Means: "Write and delete your comments"},
+	{Name: "products:read", Means: "See products"},
+	{Name: "products:write", Means: "Offer products"},
+	{Name: "orders:read", Means: "See your orders"},
+	{Name: "orders:write", Means: "Place orders"},
+	{Name: "orders:read-all", Means: "See everybody's orders"},
+	{Name: "members:read", Means: "See members and their e-mail addresses"},
+	{Name: "members:write", Means: "Stop and readmit members"},
+	{Name: "audit:read", Means: "Read the audit trail"},
+}
+
+func (a *Account) keysPage(ctx context.Context, who layer.Principal, _ empty) (redoubt.View, error) {
+	list, err := identity.Keys(a.db.As(ctx, who))
+	if err != nil {
+		return redoubt.View{}, err
+	}
+	view := keys.View{MaxName: 100}
+	for _, m := range meanings {
+		if who.Has(m.Name) {
+			view.Scopes = append(view.Scopes, m)
+		}
+	}
+	for _, k := range list {
+		shown := keys.Key{ID: k.ID, Name: k.Name, Prefix: k.Hint, Scopes: k.Scopes, Created: k.CreatedAt, Expires: k.ExpiresAt,
+			Revoked: k.RevokedAt != nil, Expired: k.ExpiresAt.Before(time.Now())}
+		if k.LastUsedAt != nil {
+			shown.Used = *k.LastUsedAt
+		}
+		view.Keys = append(view.Keys, shown)
+	}
+	return redoubt.View{Page: "keys", Title: "API keys", Data: view}, nil
+}
+
+// keyCreatedPage makes a key and answers with the one page that shows its secret.
+func (a *Account) keyCreatedPage(ctx context.Context, who layer.Principal, in CreateKey) (redoubt.View, error) {
+	key, err := a.createKey(ctx, who, in)
+	if err != nil {
+		return redoubt.View{}, err
+	}
+	return redoubt.View{Page: "key-created", Title: "API key created", Data: keycreated.View{Name: key.Name, Secret: key.Secret, Scopes: key.Scopes, Expires: key.ExpiresAt}}, nil
+}
+
+func (a *Account) membersPage(ctx context.Context, who layer.Principal, in page) (redoubt.View, error) {
+	list, err := a.listMembers(ctx, who, in)
+	if err != nil {
+		return redoubt.View{}, err
+	}
+	view := members.View{Next: string(list.Next), Continued: in.Cursor != ""}
+	for _, m := range list.Members {
+		shown := members.Member{ID: string(m.ID), Name: m.Name, Email: m.Email, Active: m.Active, Self: m.ID == who.Profile(), Joined: m.JoinedAt}
+		shown.Administrator = shown.Self // the provider alone knows about the others (SYSTEM I3)
+		if m.SignedInAt != nil {
+			shown.Seen = *m.SignedInAt
+		}
+		view.Members = append(view.Members, shown)
+	}
+	return redoubt.View{Page: "members", Title: "Members", Data: view}, nil
+}

@@ -1,0 +1,47 @@
+// Package commons is the reference application: communities that teach and sell, each organization for itself. It is written only
+// against the public packages, to show how an application on Redoubt reads, and to be attacked.
+package commons
+
+import (
+	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/backbone/migrate"
+	"github.com/redoubt-dev/redoubt/commons/account"
+	"github.com/redoubt-dev/redoubt/commons/community"
+	"github.com/redoubt-dev/redoubt/commons/shop"
+	"github.com/redoubt-dev/redoubt/commons/web"
+	"github.com/redoubt-dev/redoubt/layer/identity"
+)
+
+// App is Commons, as it declares itself.
+var App = redoubt.App{
+	Name:    "Commons",
+	Version: "1",
+	Schema: []migrate.Line{
+		{Name: "account", Files: account.Schema(), Application: true},
+		{Name: "community", Files: community.Schema(), Application: true},
+		{Name: "shop", Files: shop.Schema(), Application: true},
+	},
+	Scopes: identity.Scopes{
+		Member: []string{
+			"profile:read", "profile:write", "sessions:write", "keys:write",
+			"posts:read", "posts:write", "comments:read", "comments:write",
+			"products:read", "orders:read", "orders:write",
+		},
+		Administrator: []string{"members:read", "members:write", "audit:read", "posts:moderate", "products:write", "orders:read-all"},
+	},
+	Start:      start,
+	Onboarding: "/onboarding",
+	Example:    example,
+}
+
+func start(p redoubt.Parts) (redoubt.Routes, error) {
+	site, err := web.New()
+	if err != nil {
+		return redoubt.Routes{}, err
+	}
+	routes := redoubt.Routes{Pages: site, Assets: site.Assets()}
+	routes.Routes = append(routes.Routes, community.New(p.DB).Routes()...)
+	routes.Routes = append(routes.Routes, shop.New(p.DB).Routes()...)
+	routes.Routes = append(routes.Routes, account.New(p.DB, p.Identity, p.Provider).Routes()...)
+	return routes, nil
+}

@@ -1,0 +1,59 @@
+package community
+
+import (
+	"context"
+
+	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/commons/web/feed"
+	postmodel "github.com/redoubt-dev/redoubt/commons/web/post"
+	postedit "github.com/redoubt-dev/redoubt/commons/web/post-edit"
+	"github.com/redoubt-dev/redoubt/layer"
+)
+
+// home welcomes a stranger, and shows a member what is new.
+func (c *Community) home(ctx context.Context, who layer.Principal, in page) (redoubt.View, error) {
+	if who.Nobody() {
+		return redoubt.View{Page: "welcome", Title: "Welcome"}, nil
+	}
+	list, err := c.list(ctx, who, in)
+	if err != nil {
+		return redoubt.View{}, err
+	}
+	view := feed.View{MaxBody: maxPost, Next: string(list.Next), Continued: in.After != ""}
+	for _, p := range list.Posts {
+		view.Posts = append(view.Posts, shown(p))
+	}
+	return redoubt.View{Page: "feed", Title: "Feed", Data: view}, nil
+}
+
+func shown(p Post) feed.Post {
+	return feed.Post{ID: string(p.ID), Author: p.Author, Body: p.Body, Posted: p.CreatedAt, Edited: p.EditedAt != nil,
+		Likes: p.Likes, Liked: p.Liked, Comments: p.Comments, Mine: p.Mine}
+}
+
+func (c *Community) postPage(ctx context.Context, who layer.Principal, in pageOfPost) (redoubt.View, error) {
+	p, err := c.read(ctx, who, OnePost{in.ID})
+	if err != nil {
+		return redoubt.View{}, err
+	}
+	list, err := c.comments(ctx, who, in)
+	if err != nil {
+		return redoubt.View{}, err
+	}
+	view := postmodel.View{Post: shown(p), MaxBody: maxComment, Next: string(list.Next), Continued: in.After != ""}
+	for _, s := range list.Comments {
+		view.Comments = append(view.Comments, postmodel.Comment{ID: string(s.ID), Author: s.Author, Body: s.Body, Posted: s.CreatedAt, Mine: s.Mine})
+	}
+	return redoubt.View{Page: "post", Title: "Post by " + p.Author, Data: view}, nil
+}
+
+func (c *Community) editPage(ctx context.Context, who layer.Principal, in OnePost) (redoubt.View, error) {
+	p, err := c.read(ctx, who, in)
+	if err != nil {
+		return redoubt.View{}, err
+	}
+	if !p.Mine {
+		return redoubt.View{}, &layer.Refusal{By: layer.RLS, Reason: layer.Forbidden, Public: "This belongs to somebody else.", Cause: errUnchanged}
+	}
+	return redoubt.View{Page: "post-edit", Title: "Edit post", Data: postedit.View{ID: string(p.ID), Body: p.Body, Posted: p.CreatedAt, Comments: p.Comments, MaxBody: maxPost}}, nil
+}

@@ -1,0 +1,53 @@
+CREATE TABLE commons.post (
+  organization_id uuid        NOT NULL,
+  id              uuid        NOT NULL DEFAULT gen_random_uuid(),
+  author_id       uuid        NOT NULL DEFAULT redoubt.profile(),
+  body            text        NOT NULL CHECK (length(body) BETWEEN 1 AND 5000),
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  edited_at       timestamptz,
+  PRIMARY KEY (organization_id, id),
+  FOREIGN KEY (organization_id, author_id) REFERENCES commons.profile (organization_id, id)
+);
+CREATE INDEX ON commons.post (organization_id, created_at DESC, id DESC);
+CREATE INDEX ON commons.post (organization_id, author_id);
+
+CREATE TABLE commons.comment (
+  organization_id uuid        NOT NULL,
+  id              uuid        NOT NULL DEFAULT gen_random_uuid(),
+  post_id         uuid        NOT NULL,
+  author_id       uuid        NOT NULL DEFAULT redoubt.profile(),
+  body            text        NOT NULL CHECK (length(body) BETWEEN 1 AND 2000),
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (organization_id, id),
+  FOREIGN KEY (organization_id, post_id) REFERENCES commons.post (organization_id, id) ON DELETE CASCADE,
+  FOREIGN KEY (organization_id, author_id) REFERENCES commons.profile (organization_id, id)
+);
+CREATE INDEX ON commons.comment (organization_id, post_id, created_at, id);
+CREATE INDEX ON commons.comment (organization_id, author_id);
+
+CREATE TABLE commons.post_like (
+  organization_id uuid        NOT NULL,
+  post_id         uuid        NOT NULL,
+  profile_id      uuid        NOT NULL DEFAULT redoubt.profile(),
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (organization_id, post_id, profile_id), -- one like each
+  FOREIGN KEY (organization_id, post_id) REFERENCES commons.post (organization_id, id) ON DELETE CASCADE,
+  FOREIGN KEY (organization_id, profile_id) REFERENCES commons.profile (organization_id, id)
+);
+CREATE INDEX ON commons.post_like (organization_id, profile_id);
+
+-- Nobody writes in another's name, nor alters another's words. An administrator may remove them.
+CREATE POLICY own_insert ON commons.post AS RESTRICTIVE FOR INSERT WITH CHECK (author_id = (SELECT redoubt.profile()));
+CREATE POLICY own_update ON commons.post AS RESTRICTIVE FOR UPDATE USING (author_id = (SELECT redoubt.profile()));
+CREATE POLICY own_delete ON commons.post AS RESTRICTIVE FOR DELETE USING (author_id = (SELECT redoubt.profile()) OR (SELECT redoubt.has('posts:moderate')));
+CREATE POLICY own_insert ON commons.comment AS RESTRICTIVE FOR INSERT WITH CHECK (author_id = (SELECT redoubt.profile()));
+CREATE POLICY own_delete ON commons.comment AS RESTRICTIVE FOR DELETE USING (author_id = (SELECT redoubt.profile()) OR (SELECT redoubt.has('posts:moderate')));
+CREATE POLICY own_insert ON commons.post_like AS RESTRICTIVE FOR INSERT WITH CHECK (profile_id = (SELECT redoubt.profile()));
+CREATE POLICY own_delete ON commons.post_like AS RESTRICTIVE FOR DELETE USING (profile_id = (SELECT redoubt.profile()));
+
+GRANT SELECT, DELETE, INSERT (id, body), UPDATE (body, edited_at) ON commons.post TO redoubt_app;
+GRANT SELECT, DELETE, INSERT (id, post_id, body) ON commons.comment TO redoubt_app;
+GRANT SELECT, DELETE, INSERT (post_id) ON commons.post_like TO redoubt_app;
+
+SELECT redoubt.allow('member', 'posts:read', 'posts:write', 'comments:read', 'comments:write');
+SELECT redoubt.allow('administrator', 'posts:read', 'posts:write', 'posts:moderate', 'comments:read', 'comments:write');

@@ -1,0 +1,159 @@
+package commons
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/commons/account"
+	"github.com/redoubt-dev/redoubt/commons/community"
+	"github.com/redoubt-dev/redoubt/commons/shop"
+	"github.com/redoubt-dev/redoubt/layer"
+)
+
+// A story is what the people of one organization have been doing.
+type story struct {
+	seller   string // an administrator
+	products []shop.OfferProduct
+	posts    []talk
+	orders   []order
+}
+
+type talk struct {
+	by       string // the first name
+	body     string
+	comments []remark
+	likes    []string
+}
+
+type remark struct{ by, body string }
+
+type order struct {
+	by       string
+	product  int // in products
+	quantity int
+	notes    string
+}
+
+var bios = map[string]string{
+	"Alice": "Runs the climbing hall. Ask me about anything with a rope on it.",
+	"Bob":   "Route setter, coffee drinker, occasional belayer.",
+	"Carol": "Keeps the kilns warm and the glaze recipes secret.",
+	"Dave":  "Wheel, clay, repeat.",
+	"Erin":  "Climbs at Acme, throws pots at Globex.",
+}
+
+var stories = map[string]story{
+	"Acme": {
+		seller: "Alice",
+		products: []shop.OfferProduct{
+			{Name: "Day pass", Description: "Hall and boulders, one day, shoes included.", PriceCents: 1800},
+			{Name: "Ten visits", Description: "Ten entries, good for a year, to share with whoever belays you.", PriceCents: 15000},
+			{Name: "Lead climbing course", Description: "Two evenings with Alice: clipping, falling, catching. Bring a harness.", PriceCents: 12900},
+			{Name: "Chalk, 300 g", Description: "Plain magnesium carbonate. No perfume, no colour, no story.", PriceCents: 950},
+		},
+		posts: []talk{
+			{by: "Alice", body: "Welcome to the new home of our climbing hall. Courses, opening times and who needs a belay partner: all of it goes here from now on."},
+			{by: "Bob", body: "The overhang on the north wall has new routes. Two easy, one that will make you swear, and one that nobody has finished yet.\n\nThe blue one starts on the left, not on the right. Yes, really.",
+				comments: []remark{{"Erin", "Finished it. It starts on the right."}, {"Bob", "It does not, and I have the screws to prove it."}, {"Alice", "Settle this on Thursday, on the wall, with an audience."}}, likes: []string{"Alice", "Erin"}},
+			{by: "Erin", body: "Looking for somebody to climb with on Tuesday evenings. I am slow, careful, and bring cake.",
+				comments: []remark{{"Bob", "You had me at cake."}}, likes: []string{"Bob"}},
+			{by: "Alice", body: "Ropes three to six are retired as of today. The new ones hang at the desk; please sign them out and, more importantly, back in.", likes: []string{"Bob", "Erin"}},
+		},
+		orders: []order{{"Bob", 3, 2, "For the team's bag, thank you."}, {"Erin", 1, 1, ""}, {"Alice", 0, 4, "School visit on Friday."}},
+	},
+	"Globex": {
+		seller: "Carol",
+		products: []shop.OfferProduct{
+			{Name: "Wheel, per hour", Description: "A wheel of your own and somebody to ask. Clay is extra.", PriceCents: 1400},
+			{Name: "Stoneware, 10 kg", Description: "Buff, with a little grog. Fires to 1240 °C.", PriceCents: 1650},
+			{Name: "Glaze workshop", Description: "A Saturday with Carol. You leave with twelve test tiles and one secret.", PriceCents: 8900},
+		},
+		posts: []talk{
+			{by: "Carol", body: "The big kiln is firing tonight and cools until Thursday. Please resist the lid. We all remember what happened to the owls."},
+			{by: "Dave", body: "Found a box of test tiles from 2019 behind the shelf. If number 44 is yours: it is gorgeous, and what on earth was in it?",
+				comments: []remark{{"Carol", "Copper, and luck. Mostly luck."}, {"Erin", "I will buy whatever that is."}}, likes: []string{"Carol", "Erin"}},
+			{by: "Erin", body: "My first bowl that is not secretly a plate. Thank you, Dave, for holding back your remarks.", likes: []string{"Dave"},
+				comments: []remark{{"Dave", "I was not holding back. I was in awe."}}},
+		},
+		orders: []order{{"Dave", 1, 3, "To the back door, please."}, {"Erin", 0, 2, ""}},
+	},
+}
+
+// example fills the organizations with what their people might have done, each in their own name and with no more rights than
+// they have.
+func example(ctx context.Context, p redoubt.Parts, people []redoubt.Person) error {
+	members := map[string]map[string]layer.Principal{}
+	for _, person := range people {
+		first, _, _ := strings.Cut(person.Name, " ")
+		if members[person.Organization.Name] == nil {
+			members[person.Organization.Name] = map[string]layer.Principal{}
+		}
+		members[person.Organization.Name][first] = person.Principal
+		profile := account.WriteProfile{DisplayName: person.Name, Bio: bios[first]}
+		if _, err := account.New(p.DB, p.Identity, p.Provider).Onboard(ctx, person.Principal, profile); err != nil && !known(err) {
+			return fmt.Errorf("introducing %s: %w", first, err)
+		}
+	}
+	for name, story := range stories {
+		begun, err := community.New(p.DB).Any(ctx, members[name][story.seller])
+		if err != nil {
+			return err
+		}
+		if begun { // by a run that was interrupted
+			continue
+		}
+		if err := story.talk(ctx, community.New(p.DB), members[name]); err != nil {
+			return fmt.Errorf("filling the feed of %s: %w", name, err)
+		}
+		if err := story.trade(ctx, shop.New(p.DB), members[name]); err != nil {
+			return fmt.Errorf("filling the shop of %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// known reports whether err only says that the person has a profile already.
+func known(err error) bool {
+	var refusal *layer.Refusal
+	return errors.As(err, &refusal) && refusal.Reason == layer.Conflict
+}
+
+func (s story) talk(ctx context.Context, c *community.Community, members map[string]layer.Principal) error {
+	for _, t := range s.posts {
+		post, err := c.Write(ctx, members[t.by], community.WritePost{Body: t.body})
+		if err != nil {
+			return err
+		}
+		for _, r := range t.comments {
+			if _, err := c.Comment(ctx, members[r.by], community.Say{ID: post.ID, Body: r.body}); err != nil {
+				return err
+			}
+		}
+		for _, by := range t.likes {
+			if _, err := c.Like(ctx, members[by], community.OnePost{ID: post.ID}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s story) trade(ctx context.Context, sh *shop.Shop, members map[string]layer.Principal) error {
+	var ids []shop.ProductID
+	for _, p := range s.products {
+		product, err := sh.Offer(ctx, members[s.seller], p)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, product.ID)
+	}
+	for _, o := range s.orders {
+		if _, err := sh.Place(ctx, members[o.by], shop.PlaceOrder{ProductID: ids[o.product], Quantity: o.quantity, Notes: o.notes}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+// Package action is the third gate, the first line of every mutation (SYSTEM A3). It is the only door to a transaction that
+// writes: opening one presents the caller's credential to the database and asks the database whether its own view of the
+// caller allows the action. Forgetting the gate is not possible, because without it there is nothing to write with.
+//
+// # What it assumes has failed
+//
+// The route was declared wrongly or its gate is missing; the Principal was made from claims that are out of date.
+//
+// # What it stops
+//
+// A mutation by a caller whose session, key, membership or role, as the database has them at this moment, does not allow it;
+// and, with Own, of a thing that belongs to another member.
+//
+// # What it does not stop
+//
+// A caller from doing what the database says they may. Rows of other organizations are layer rls's business.
+//
+// # How it is knocked out in a drill
+//
+// The handler runs with a transaction that presented its credential but was never asked for the scope.
+//
+// # Example
+//
+//	return action.Do(ctx, db, who, "orders:write", func(tx *action.Tx) (Order, error) {
+//		return rls.One[Order](tx, insertOrder, in.ProductID, in.Quantity)
+//	})
+package action
+
+import (
+	"context"
+	"errors"
+
+	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/audit"
+	"github.com/redoubt-dev/redoubt/layer/internal/mint"
+	"github.com/redoubt-dev/redoubt/layer/rls"
+)
+
+// A Tx is a transaction that the gate has let through for one caller and one scope.
+type Tx struct {
+	*rls.Tx
+	profile layer.ProfileID // the caller, as the database sees them
+}
+
+// Profile is the caller, as the database and not the application knows them.
+func (tx *Tx) Profile() layer.ProfileID { return tx.profile }
+
+// Own refuses unless the thing belongs to the caller. It asks the database's view of the caller, not the Principal's.
+func (tx *Tx) Own(owner layer.ProfileID) error {
+	if owner == "" || owner != tx.profile {
+		return &layer.Refusal{By: layer.GateAction, Reason: layer.Forbidden, Public: "This belongs to somebody else.", Cause: errNotOwner}
+	}
+	return nil
+}
+
+// Audit records an event of this transaction; see audit.Append.
+func (tx *Tx) Audit(category audit.Category, action, id string) error {
+	return audit.Append(tx.Tx, category, action, id)
+}
+
+var (
+	errNotOwner = errors.New("the caller does not own it")
+	errDisagree = errors.New("the database's caller is not the Principal")
+	errMissing  = errors.New("the scope is not in the caller's claims")
+)
+
+const require = `select redoubt.require($1)`
+
+// Do asks whether who may do what scope names, and if so runs act in a transaction and commits it. If the gate refuses, act
+// does not run; if act returns an error, or panics, nothing of it remains. Opening costs one round trip, committing another.
+//
+// Both the caller's claims and the database must allow scope: an administrator's scope comes from the identity provider, so a
+// row that was tampered with is not enough (SYSTEM I3).
+func Do[T any](ctx context.Context, db *rls.DB, who layer.Principal, scope string, act func(*Tx) (T, error)) (result T, err error) {
+	var none T
+	if !who.Nobody() && !who.Has(scope) {
+		return none, &layer.Refusal{By: layer.GateAction, Reason: layer.Forbidden, Public: "You may not do this.", Cause: errMissing}
+	}
+	opened, profile, err := rls.Begin[layer.ProfileID](ctx, mint.Gate{}, db, who, require, scope)
+	if err != nil {
+		return none, err
+	}
+	defer opened.Rollback() // also when act panics; nothing after Commit
+	if profile != who.Profile() {
+		return none, &layer.Refusal{By: layer.GateAction, Reason: layer.Forbidden, Public: "You may not do this.", Cause: errDisagree}
+	}
+	result, err = act(&Tx{opened, profile})
+	if err != nil {
+		return none, err
+	}
+	if err := opened.Commit(); err != nil {
+		return none, err
+	}
+	return result, nil
+}

@@ -1,0 +1,219 @@
+package identity
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/internal/mint"
+	"github.com/redoubt-dev/redoubt/layer/rls"
+)
+
+// KeyPattern matches an API key and hardly anything else, for secret scanners: "rdk_", 32 random letters and digits (190 bits),
+// and 6 that check the rest.
+const KeyPattern = `rdk_[0-9A-Za-z]{38}`
+
+const (
+	keyPrefix = "rdk_"
+	keyRandom = 32
+	keyCheck  = 6
+	keyLen    = len(keyPrefix) + keyRandom + keyCheck
+	keyHint   = len(keyPrefix) + 4
+)
+
+// maxKeyLife bounds how long a key may live (SYSTEM I9).
+const maxKeyLife = 366 * 24 * time.Hour
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+func newKey() string {
+	var b strings.Builder
+	b.WriteString(keyPrefix)
+	for range keyRandom {
+		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(base62))))
+		if err != nil {
+			panic(err) // crypto/rand does not fail
+		}
+		b.WriteByte(base62[n.Int64()])
+	}
+	return b.String() + checksum(b.String())
+}
+
+// checksum lets a mistyped key be refused, and a leaked one be recognised, without asking the database. It is no protection.
+func checksum(s string) string {
+	n := crc32.ChecksumIEEE([]byte(s))
+	out := make([]byte, keyCheck)
+	for i := range out {
+		out[keyCheck-1-i] = base62[n%62]
+		n /= 62
+	}
+	return string(out)
+}
+
+func wellFormed(key string) bool {
+	return len(key) == keyLen && strings.HasPrefix(key, keyPrefix) && checksum(key[:keyLen-keyCheck]) == key[keyLen-keyCheck:]
+}
+
+type keyRow struct {
+	ID             string
+	OrganizationID layer.OrgID
+	ProfileID      layer.ProfileID
+	PersonID       layer.PersonID
+	Administrator  bool
+	Scopes         []string
+	ExpiresAt      time.Time
+	MAC            []byte `db:"mac"`
+	Unused         bool   // not recorded as used for a minute
+}
+
+const findKey = `
+select k.id, k.organization_id, k.profile_id, k.person_id, k.administrator, k.scopes, k.expires_at, k.mac,
+       coalesce(k.last_used_at < now() - interval '1 minute', true) as unused
+  from identity.api_key k
+  join identity.membership m on m.organization_id = k.organization_id and m.id = k.profile_id
+  join identity.organization o on o.id = k.organization_id
+ where k.hash = $1 and k.revoked_at is null and k.expires_at > now() and m.active and o.active`
+
+const touchKey = `update identity.api_key set last_used_at = now() where hash = $1`
+
+var (
+	errScheme    = errors.New("the Authorization header is not one Bearer API key")
+	errChecksum  = errors.New("the key's form or checksum is wrong")
+	errNoKey     = errors.New("no living key has this hash")
+	errForgedKey = errors.New("what the key entitles to is not authentic")
+)
+
+func (s *Service) bearer(ctx context.Context, headers []string) (layer.Principal, error) {
+	const public = "The API key is not good. Create a new one under API keys."
+	scheme, key, _ := strings.Cut(headers[0], " ")
+	if len(headers) != 1 || !strings.EqualFold(scheme, "Bearer") {
+		return layer.Principal{}, refuse(layer.Unauthenticated, "The Authorization header takes one Bearer API key.", errScheme)
+	}
+	if !wellFormed(key) {
+		return layer.Principal{}, refuse(layer.Unauthenticated, public, errChecksum)
+	}
+	hash := hashOf(key)
+	rows, err := s.pool.Query(ctx, findKey, hash)
+	if err != nil {
+		return layer.Principal{}, unavailable("finding a key", err)
+	}
+	row, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[keyRow])
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return layer.Principal{}, refuse(layer.Unauthenticated, public, errNoKey)
+	case err != nil:
+		return layer.Principal{}, unavailable("finding a key", err)
+	case !hmac.Equal(s.sealKey(hash, row), row.MAC):
+		return layer.Principal{}, refuse(layer.Unauthenticated, public, errForgedKey)
+	}
+	if row.Unused {
+		if _, err := s.pool.Exec(ctx, touchKey, hash); err != nil {
+			return layer.Principal{}, unavailable("recording the use of a key", err)
+		}
+	}
+	return mint.Principal(mint.Facts{
+		Person: string(row.PersonID), Profile: string(row.ProfileID), Organization: string(row.OrganizationID),
+		Kind: "api-key", ID: row.ID, Administrator: row.Administrator, Scopes: row.Scopes, Credential: key,
+	}).(layer.Principal), nil
+}
+
+// sealKey authenticates what a key entitles to, so that a changed row widens nothing. Every part is preceded by its length, so
+// that no two rows read alike.
+func (s *Service) sealKey(hash []byte, row keyRow) []byte {
+	m := hmac.New(sha256.New, s.cfg.Key)
+	parts := []string{"redoubt api key", string(hash), row.ID, string(row.OrganizationID), string(row.ProfileID), string(row.PersonID),
+		strconv.FormatBool(row.Administrator), strconv.FormatInt(row.ExpiresAt.Unix(), 10)}
+	for _, p := range append(parts, row.Scopes...) {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
+		m.Write(n[:])
+		m.Write([]byte(p))
+	}
+	return m.Sum(nil)
+}
+
+// A Key is an API key as its owner's list shows it. The secret is not in it: it was shown once.
+type Key struct {
+	ID         string
+	Name       string
+	Hint       string // its first letters
+	Scopes     []string
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	LastUsedAt *time.Time
+	RevokedAt  *time.Time
+}
+
+const (
+	listKeys  = `select id, name, hint, scopes, created_at, expires_at, last_used_at, revoked_at from redoubt.my_api_keys()`
+	addKey    = `select redoubt.add_api_key($1, $2, $3, $4, $5, $6, $7, $8)`
+	revokeKey = `select redoubt.revoke_api_key($1)`
+)
+
+// Keys lists the asker's API keys in their organization, newest first, at most 200.
+func Keys(asker rls.Asker) ([]Key, error) { return rls.All[Key](asker, listKeys) }
+
+var errBeyond = errors.New("a key may not do more than its maker")
+
+// AddKey makes an API key for who in tx and returns its secret, which nobody can see again. The key may have any of who's own
+// scopes. The database checks the same by its own list.
+func (s *Service) AddKey(tx *rls.Tx, who layer.Principal, name string, scopes []string, life time.Duration) (secret string, key Key, err error) {
+	for _, scope := range scopes {
+		if !who.Has(scope) {
+			return "", Key{}, refuse(layer.Forbidden, "A key can do no more than you can.", errBeyond)
+		}
+	}
+	secret = newKey()
+	row := keyRow{ID: newID(), OrganizationID: who.Organization(), ProfileID: who.Profile(), PersonID: who.Person(),
+		Administrator: who.Administrator() && s.needsAdministrator(scopes), Scopes: slices.Compact(slices.Sorted(slices.Values(scopes))),
+		ExpiresAt: time.Now().Add(min(life, maxKeyLife)).Truncate(time.Second)}
+	hash := hashOf(secret)
+	if _, err := rls.Do(tx, addKey, row.ID, hash, name, secret[:keyHint], row.Scopes, row.Administrator, row.ExpiresAt, s.sealKey(hash, row)); err != nil {
+		return "", Key{}, err
+	}
+	return secret, Key{ID: row.ID, Name: name, Hint: secret[:keyHint], Scopes: row.Scopes, CreatedAt: time.Now(), ExpiresAt: row.ExpiresAt}, nil
+}
+
+// needsAdministrator reports whether scopes go beyond a member's, so that the key must end with its maker's administration.
+func (s *Service) needsAdministrator(scopes []string) bool {
+	return slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(s.cfg.Scopes.Member, scope) })
+}
+
+// RevokeKey ends one of the caller's keys.
+func RevokeKey(tx *rls.Tx, id string) error { return found(rls.One[bool](tx, revokeKey, id)) }
+
+// found turns an answer of "there was none" into a refusal.
+func found(ok bool, err error) error {
+	if err == nil && !ok {
+		return refuse(layer.NotFound, "There is nothing here.", errors.New("nothing of the caller's has this id"))
+	}
+	return err
+}
+
+// newID returns a random UUID, RFC 9562 version 4.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	const hex = "0123456789abcdef"
+	out := make([]byte, 0, 36)
+	for i, c := range b {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			out = append(out, '-')
+		}
+		out = append(out, hex[c>>4], hex[c&15])
+	}
+	return string(out)
+}

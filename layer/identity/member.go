@@ -1,0 +1,77 @@
+package identity
+
+import (
+	"time"
+
+	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/rls"
+)
+
+// A Session is one sign-in of a person, as their own list shows it.
+type Session struct {
+	ID        string
+	Current   bool // the one that asks
+	UserAgent string
+	Address   string
+	CreatedAt time.Time
+	SeenAt    time.Time
+}
+
+// A Member is a person in an organization, as its administrators see them.
+type Member struct {
+	ID         layer.ProfileID
+	Email      string
+	Name       string
+	Active     bool
+	JoinedAt   time.Time
+	SignedInAt *time.Time
+}
+
+const (
+	listSessions  = `select id, current, user_agent, address, created_at, seen_at from redoubt.my_sessions()`
+	revokeSession = `select redoubt.revoke_session($1)`
+	revokeOthers  = `select redoubt.revoke_other_sessions()`
+	listMembers   = `select id, email, name, active, joined_at, signed_in_at from redoubt.members()
+	                  where $1::timestamptz is null or (joined_at, id) < ($1, $2::uuid) order by joined_at desc, id desc limit $3`
+	readMe    = `select name, email, organization_name, joined_at from redoubt.me()`
+	setActive = `select redoubt.set_member_active($1, $2)`
+	onboarded = `select redoubt.onboarded()`
+)
+
+// Sessions lists the living sessions of the asker, in every organization, the latest used first, at most 100.
+func Sessions(asker rls.Asker) ([]Session, error) { return rls.All[Session](asker, listSessions) }
+
+// RevokeSession ends one of the caller's sessions; from the next statement on it opens nothing (SYSTEM I5).
+func RevokeSession(tx *rls.Tx, id string) error { return found(rls.One[bool](tx, revokeSession, id)) }
+
+// RevokeOtherSessions ends every session of the caller's but the one that asks, and returns how many.
+func RevokeOtherSessions(tx *rls.Tx) (int, error) { return rls.One[int](tx, revokeOthers) }
+
+// Members lists up to limit members of the asker's organization, the newest first, who joined before the one with that time and
+// id; nil for the newest. It needs the scope members:read.
+func Members(asker rls.Asker, joined *time.Time, id *string, limit int) ([]Member, error) {
+	return rls.All[Member](asker, listMembers, joined, id, min(limit, 200))
+}
+
+// A Self is what the provider says about the asker, and where they are.
+type Self struct {
+	Name             string
+	Email            string
+	OrganizationName string
+	JoinedAt         time.Time
+}
+
+// Me reads the asker's own facts.
+func Me(asker rls.Asker) (Self, error) { return rls.One[Self](asker, readMe) }
+
+// SetMemberActive stops a member of the caller's organization, at once and everywhere in it, or readmits them (SYSTEM I7). It
+// needs the scope members:write, and nobody can do it to themselves.
+func SetMemberActive(tx *rls.Tx, member layer.ProfileID, active bool) error {
+	return found(rls.One[bool](tx, setActive, member, active))
+}
+
+// Onboarded records that the caller has completed their profile (SYSTEM I2).
+func Onboarded(tx *rls.Tx) error {
+	_, err := rls.Do(tx, onboarded)
+	return err
+}

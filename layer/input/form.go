@@ -1,0 +1,160 @@
+package input
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// pairs reads application/x-www-form-urlencoded text (a query or a body) into an object whose members are sorted by name.
+func pairs(encoded string, most int) (node, error) {
+	if encoded == "" {
+		return node{kind: '{'}, nil
+	}
+	if strings.Count(encoded, "&") >= most {
+		return node{}, errTooManyPairs
+	}
+	values, err := url.ParseQuery(encoded)
+	if err != nil {
+		return node{}, errEncoding // not err, which quotes the input
+	}
+	return gather(values), nil
+}
+
+var (
+	errTooManyPairs = errors.New("too many values")
+	errEncoding     = errors.New("an escape or a separator that is not one")
+	errPart         = errors.New("a part that is not a plain text field")
+)
+
+func gather(values map[string][]string) node {
+	n := node{kind: '{'}
+	for name, all := range values {
+		n.members = append(n.members, member{name, texts(all)})
+	}
+	slices.SortFunc(n.members, func(a, b member) int { return strings.Compare(a.name, b.name) })
+	return n
+}
+
+// texts is one bare text, or a repeated one.
+func texts(all []string) node {
+	if len(all) == 1 {
+		return node{kind: typed, text: all[0]}
+	}
+	n := node{kind: many}
+	for _, text := range all {
+		n.members = append(n.members, member{value: node{kind: typed, text: text}})
+	}
+	return n
+}
+
+// readForm reads a body that an HTML form sent, of the given media type.
+func readForm(body []byte, media string, params map[string]string, most int) (node, error) {
+	if media == "multipart/form-data" {
+		return parts(body, params["boundary"], most)
+	}
+	return pairs(string(body), most)
+}
+
+// parts reads multipart/form-data (RFC 7578) with text fields only. What stands before the first boundary or behind the last
+// is refused: a filter in front of us might have read that instead.
+func parts(body []byte, boundary string, most int) (node, error) {
+	end := []byte("\r\n--" + boundary + "--")
+	_, behind, ended := bytes.Cut(body, end)
+	if !ended || len(bytes.TrimSuffix(behind, []byte("\r\n"))) > 0 || !bytes.HasPrefix(body, end[2:len(end)-2]) {
+		return node{}, errPart
+	}
+	values := map[string][]string{}
+	reader := multipart.NewReader(bytes.NewReader(body), boundary)
+	for count := 0; ; count++ {
+		part, err := reader.NextRawPart()
+		if err == io.EOF {
+			return gather(values), nil
+		}
+		if count == most {
+			return node{}, errTooManyPairs
+		}
+		if err != nil {
+			return node{}, errPart // not err, which may quote the input
+		}
+		name, err := partName(part.Header)
+		if err != nil {
+			return node{}, err
+		}
+		value, err := io.ReadAll(part) // the whole body is in memory already, within its bound
+		if err != nil {
+			return node{}, errPart
+		}
+		values[name] = append(values[name], string(value))
+	}
+}
+
+// partName accepts a part whose headers say that it is a text field and nothing else. A file name, an extended parameter
+// (RFC 7578 section 4.2 forbids them) or an encoding is how parsers are made to disagree.
+func partName(h textproto.MIMEHeader) (string, error) {
+	for key, values := range h {
+		if len(values) != 1 || key != "Content-Disposition" && key != "Content-Type" {
+			return "", errPart
+		}
+	}
+	if kind := h.Get("Content-Type"); kind != "" && !plain(kind, "text/plain") {
+		return "", errPart
+	}
+	disposition := h.Get("Content-Disposition")
+	word, params, err := mime.ParseMediaType(disposition)
+	name, ok := params["name"]
+	if err != nil || word != "form-data" || !ok || len(params) != 1 || strings.Contains(disposition, "*") {
+		return "", errPart
+	}
+	return name, nil
+}
+
+// plain reports whether a Content-Type is exactly media, in UTF-8 if it names a charset at all.
+func plain(contentType, media string) bool {
+	got, params, err := mime.ParseMediaType(contentType)
+	return err == nil && got == media && onlyUTF8(params)
+}
+
+func onlyUTF8(params map[string]string) bool {
+	charset, named := params["charset"]
+	return len(params) == 0 || len(params) == 1 && named && strings.EqualFold(charset, "utf-8")
+}
+
+// Typed returns what was typed into the form that r carries, for showing it again beside what is wrong. It has the single values
+// of declared fields, without those marked secret and without characters that Bind refuses. It returns nil for a route that
+// takes no form, and for a body that cannot be read. Bind, which comes before, leaves the body to be read again.
+//
+// It is for forms alone: an API never gives back what it was sent.
+func (s *Schema) Typed(r *http.Request, limits Limits) map[string]string {
+	if s.mode != ModeForm {
+		return nil
+	}
+	form, err := s.body(r, limits.orDefault())
+	if err != nil {
+		return nil
+	}
+	shown := map[string]string{}
+	for _, f := range s.places[inBody] {
+		if value := form.member(f.name); value.kind == typed && !f.secret {
+			shown[f.name] = f.showable(value.text)
+		}
+	}
+	return shown
+}
+
+// showable drops what clean would refuse, so that a person who pasted an odd character does not lose the text around it.
+func (s *shape) showable(value string) string {
+	return strings.Map(func(r rune) rune {
+		if s.refuses(r) != "" {
+			return -1
+		}
+		return r
+	}, s.unfold(strings.ToValidUTF8(value, "")))
+}

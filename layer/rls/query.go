@@ -1,0 +1,131 @@
+package rls
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/internal/mint"
+)
+
+// A constant is SQL written in the program (SYSTEM N4). The type is not exported, so no package can convert a string to it:
+// only a constant fits, and a statement cannot be put together from what somebody sent.
+type constant string
+
+// An Asker is something that statements can be asked of: a Caller for single reads, a Tx for several and for writes.
+type Asker interface {
+	ask(sql string, args []any, scan func(pgx.Rows) error) error
+}
+
+// A Caller asks on behalf of who. Each statement is a read-only transaction of its own: the credential and the statement
+// travel together, one round trip (SYSTEM D7).
+type Caller struct {
+	db  *DB
+	ctx context.Context
+	who layer.Principal
+}
+
+// As returns a Caller for who. ctx bounds its statements.
+func (db *DB) As(ctx context.Context, who layer.Principal) Caller { return Caller{db, ctx, who} }
+
+const (
+	enterReading = `select redoubt.enter($1, $2, true)`
+	enterWriting = `select redoubt.enter($1, $2, false)`
+)
+
+func (c Caller) ask(sql string, args []any, scan func(pgx.Rows) error) error {
+	if c.who.Nobody() {
+		return nobody()
+	}
+	conn, err := c.db.acquire(c.ctx)
+	if err != nil {
+		return refuse(err)
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(enterReading, mint.Credential(c.who), layer.VisitFrom(c.ctx).String())
+	batch.Queue(sql, args...)
+	results := conn.SendBatch(c.ctx, batch)
+	_, err = results.Exec()
+	if err == nil {
+		var rows pgx.Rows
+		if rows, err = results.Query(); err == nil {
+			err = scan(rows)
+		}
+	}
+	if closing := results.Close(); err == nil {
+		err = closing
+	}
+	release(c.ctx, conn, err)
+	return refuse(err)
+}
+
+func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, acquireWait)
+	defer cancel()
+	return db.pool.Acquire(ctx)
+}
+
+// release gives a connection back, unless the error says that somebody may have tried something on it.
+func release(ctx context.Context, conn *pgxpool.Conn, err error) {
+	if tainted(err) {
+		conn.Conn().Close(context.WithoutCancel(ctx))
+	}
+	conn.Release()
+}
+
+// One asks for exactly one row and maps its columns by name to T's fields, or its only column to a plain T. No row is a
+// NotFound refusal by layer RLS: one cannot tell a row that is absent from one that is another organization's.
+func One[T any](asker Asker, sql constant, args ...any) (T, error) {
+	var one T
+	err := asker.ask(string(sql), args, func(rows pgx.Rows) (err error) {
+		one, err = pgx.CollectExactlyOneRow(rows, mapper[T]())
+		return err
+	})
+	return one, err
+}
+
+// maxRows bounds what one statement may bring into memory. Pages are shorter; a statement that meets the bound is a mistake.
+const maxRows = 10_000
+
+// All asks for every row, at most 10,000 of them. It returns an empty slice, not nil, for none.
+func All[T any](asker Asker, sql constant, args ...any) ([]T, error) {
+	all := []T{}
+	err := asker.ask(string(sql), args, func(rows pgx.Rows) error {
+		defer rows.Close()
+		to := mapper[T]()
+		for rows.Next() {
+			if len(all) == maxRows {
+				return errTooManyRows
+			}
+			one, err := to(rows)
+			if err != nil {
+				return err
+			}
+			all = append(all, one)
+		}
+		return rows.Err()
+	})
+	return all, err
+}
+
+func mapper[T any]() pgx.RowToFunc[T] {
+	if t := reflect.TypeFor[T](); t.Kind() == reflect.Struct && t != reflect.TypeFor[time.Time]() {
+		return pgx.RowToStructByName[T]
+	}
+	return pgx.RowTo[T]
+}
+
+// Do runs a statement whose rows do not matter and returns how many it affected.
+func Do(asker Asker, sql constant, args ...any) (int64, error) {
+	var affected int64
+	err := asker.ask(string(sql), args, func(rows pgx.Rows) error {
+		rows.Close()
+		affected = rows.CommandTag().RowsAffected()
+		return rows.Err()
+	})
+	return affected, err
+}

@@ -1,0 +1,95 @@
+-- Every role, and every right that a role has outside an application's own tables, in one file: read it from top to bottom.
+-- Runs once per database as a superuser; roles belong to the whole server, so each is made only where it is missing.
+-- SYSTEM D3: least privilege, none superuser, none BYPASSRLS.
+
+-- 1. Owners. Nobody can log in as one of these.
+do $$
+declare r text;
+begin
+  foreach r in array array['redoubt_keys', 'redoubt_owner', 'redoubt_audit'] loop
+    if not exists (select from pg_catalog.pg_roles where rolname = r) then
+      execute pg_catalog.format('create role %I nologin noinherit', r);
+    end if;
+  end loop;
+  -- 2. Who may log in. Passwords are set by the program that provisions, never here.
+  foreach r in array array['redoubt_migrator', 'redoubt_app', 'redoubt_identity'] loop
+    if not exists (select from pg_catalog.pg_roles where rolname = r) then
+      execute pg_catalog.format('create role %I login noinherit nocreatedb nocreaterole connection limit 200', r);
+    end if;
+  end loop;
+end $$;
+
+-- redoubt_keys     owns what proves who someone is: sealing keys, sessions, key hashes, memberships; and the functions that read them
+-- redoubt_owner    owns the application's tables
+-- redoubt_audit    owns the audit trail
+-- redoubt_migrator changes the application's tables, by an explicit SET ROLE redoubt_owner; cannot touch keys or audit
+-- redoubt_app      serves requests; sees a row only through a caller's credential
+-- redoubt_identity opens and finds sessions before a tenant is known; sees no tenant data
+grant redoubt_owner to redoubt_migrator;
+
+alter role redoubt_app set statement_timeout = '5s';
+alter role redoubt_app set lock_timeout = '2s';
+alter role redoubt_app set idle_in_transaction_session_timeout = '10s';
+alter role redoubt_identity set statement_timeout = '5s';
+alter role redoubt_identity set lock_timeout = '2s';
+alter role redoubt_identity set idle_in_transaction_session_timeout = '10s';
+
+-- 3. The database and its public schema: nothing for everybody.
+do $$
+begin
+  execute pg_catalog.format('revoke all on database %I from public', pg_catalog.current_database()); -- CONNECT and TEMP
+  execute pg_catalog.format('grant connect on database %I to redoubt_app, redoubt_identity, redoubt_migrator', pg_catalog.current_database());
+  -- A schema that the owner of the tables makes is guarded like the first one.
+  execute pg_catalog.format('grant create on database %I to redoubt_owner', pg_catalog.current_database());
+  execute pg_catalog.format('alter database %I set log_parameter_max_length = 0', pg_catalog.current_database());
+  execute pg_catalog.format('alter database %I set log_parameter_max_length_on_error = 0', pg_catalog.current_database());
+end $$;
+revoke all on schema public from public;
+
+create schema extension;
+create extension pgcrypto schema extension;
+grant usage on schema extension to redoubt_keys;
+
+create schema redoubt authorization redoubt_keys; -- the credential context
+create schema identity authorization redoubt_keys;
+create schema audit authorization redoubt_audit;
+create schema guard; -- owned by the superuser: whoever changes tables cannot change the guard
+
+-- 4. Built-in functions that a smuggled expression must not reach: they alter settings, send, lock, wait, run text as SQL
+-- or open large objects.
+do $$
+declare f text;
+begin
+  foreach f in array array[
+    'set_config(text,text,boolean)',
+    'pg_notify(text,text)', 'pg_logical_emit_message(boolean,text,text)', 'pg_logical_emit_message(boolean,text,bytea)',
+    'pg_cancel_backend(integer)', 'pg_terminate_backend(integer,bigint)', 'pg_export_snapshot()', 'pg_stat_get_activity(integer)',
+    'query_to_xml(text,boolean,boolean,text)', 'query_to_xmlschema(text,boolean,boolean,text)', 'query_to_xml_and_xmlschema(text,boolean,boolean,text)',
+    'cursor_to_xml(refcursor,integer,boolean,boolean,text)', 'cursor_to_xmlschema(refcursor,boolean,boolean,text)',
+    'table_to_xml(regclass,boolean,boolean,text)', 'table_to_xmlschema(regclass,boolean,boolean,text)', 'table_to_xml_and_xmlschema(regclass,boolean,boolean,text)',
+    'schema_to_xml(name,boolean,boolean,text)', 'schema_to_xmlschema(name,boolean,boolean,text)', 'schema_to_xml_and_xmlschema(name,boolean,boolean,text)',
+    'database_to_xml(boolean,boolean,text)', 'database_to_xmlschema(boolean,boolean,text)', 'database_to_xml_and_xmlschema(boolean,boolean,text)',
+    'ts_stat(text)', 'ts_stat(text,text)', 'ts_rewrite(tsquery,text)',
+    'lo_create(oid)', 'lo_creat(integer)', 'lo_from_bytea(oid,bytea)', 'lo_open(oid,integer)', 'lo_get(oid)', 'lo_get(oid,bigint,integer)',
+    'lo_put(oid,bigint,bytea)', 'lo_unlink(oid)', 'lo_truncate(integer,integer)', 'lo_truncate64(integer,bigint)', 'loread(integer,integer)', 'lowrite(integer,bytea)',
+    'pg_advisory_lock(bigint)', 'pg_advisory_lock(integer,integer)', 'pg_advisory_lock_shared(bigint)', 'pg_advisory_lock_shared(integer,integer)',
+    'pg_advisory_xact_lock(bigint)', 'pg_advisory_xact_lock(integer,integer)', 'pg_advisory_xact_lock_shared(bigint)', 'pg_advisory_xact_lock_shared(integer,integer)',
+    'pg_try_advisory_lock(bigint)', 'pg_try_advisory_lock(integer,integer)', 'pg_try_advisory_lock_shared(bigint)', 'pg_try_advisory_lock_shared(integer,integer)',
+    'pg_try_advisory_xact_lock(bigint)', 'pg_try_advisory_xact_lock(integer,integer)', 'pg_try_advisory_xact_lock_shared(bigint)', 'pg_try_advisory_xact_lock_shared(integer,integer)',
+    'pg_sleep(double precision)', 'pg_sleep_for(interval)', 'pg_sleep_until(timestamptz)',
+    'pg_relation_size(regclass,text)', 'pg_total_relation_size(regclass)', 'pg_table_size(regclass)', 'pg_indexes_size(regclass)', 'pg_database_size(name)', 'pg_database_size(oid)'
+  ] loop
+    if pg_catalog.to_regprocedure('pg_catalog.' || f) is not null then -- a later PostgreSQL may have dropped one
+      execute pg_catalog.format('revoke execute on function pg_catalog.%s from public', f);
+    end if;
+  end loop;
+end $$;
+grant execute on function pg_catalog.set_config(text, text, boolean) to redoubt_keys;
+grant execute on function pg_catalog.pg_stat_get_activity(integer) to pg_monitor;
+revoke usage on language plpgsql from public; -- no DO block for the application: it could try and catch in a loop
+grant usage on language plpgsql to redoubt_keys, redoubt_owner, redoubt_audit, redoubt_migrator;
+
+-- 5. What is made later starts closed.
+alter default privileges for role redoubt_keys revoke execute on functions from public;
+alter default privileges for role redoubt_owner revoke execute on functions from public;
+alter default privileges for role redoubt_audit revoke execute on functions from public;

@@ -1,0 +1,154 @@
+-- The guard: isolation comes on by itself, and a table that could leak is refused (SYSTEM D1, D4, D5). Event triggers belong
+-- to the superuser, so that not even the owner of the tables can take them away. A tenant table is any table in a schema that
+-- redoubt_owner owns.
+
+-- Tables that belong to no organization, each with its reason; the application may only read them.
+create table guard.global_table (
+  name   text primary key,
+  reason text not null check (length(reason) >= 10)
+);
+
+create function guard.tenant_schema(n oid) returns boolean stable language sql set search_path = pg_catalog, pg_temp as $$
+  select exists (select from pg_namespace s where s.oid = n and pg_get_userbyid(s.nspowner) = 'redoubt_owner')
+$$;
+
+-- protect turns everything on for a new table, before the command that made it returns.
+create function guard.protect(t regclass) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if not exists (select from pg_attribute where attrelid = t and attname = 'organization_id' and atttypid = 'uuid'::regtype and attnotnull and not attisdropped) then
+    raise exception 'redoubt: table % needs organization_id uuid NOT NULL', t
+      using errcode = '42501', hint = 'Every tenant table has it; a table for everybody needs a row in guard.global_table with its reason.';
+  end if;
+  -- Restrictive: nothing that is added later can widen it. To public: it binds the owner too.
+  execute format('create policy redoubt_floor on %s as restrictive for all to public using (organization_id = (select redoubt.org())) with check (organization_id = (select redoubt.org()))', t);
+  execute format('create policy redoubt_open on %s for all to public using (true) with check (true)', t);
+  execute format('create trigger audit_row after insert or update or delete on %s for each row execute function audit.row()', t);
+  execute format('alter table %s alter organization_id set default redoubt.org(), enable row level security, force row level security', t);
+end $$;
+
+-- check_table refuses a tenant table whose isolation has a hole.
+create function guard.check_table(t oid) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  c pg_class;
+  org int2;
+  bad text;
+begin
+  select * into c from pg_class where oid = t;
+  if c.oid is null or not guard.tenant_schema(c.relnamespace) then
+    return;
+  end if;
+  if c.relkind in ('f', 'm') then
+    raise exception 'redoubt: % has no row level security: foreign tables and materialized views may not hold tenant data', t::regclass using errcode = '42501';
+  end if;
+  if c.relkind = 'v' then
+    if not coalesce('security_invoker=true' = any (c.reloptions) or 'security_invoker=on' = any (c.reloptions), false) then
+      raise exception 'redoubt: view % needs WITH (security_invoker = true)', t::regclass using errcode = '42501';
+    end if;
+    return;
+  end if;
+  if c.relkind not in ('r', 'p') then
+    return;
+  end if;
+  if exists (select from guard.global_table where name = t::regclass::text) then
+    if has_table_privilege('redoubt_app', t, 'INSERT, UPDATE, DELETE, TRUNCATE') then
+      raise exception 'redoubt: global table % must be read-only for the application', t::regclass using errcode = '42501';
+    end if;
+    return;
+  end if;
+  select attnum into org from pg_attribute where attrelid = t and attname = 'organization_id' and atttypid = 'uuid'::regtype and attnotnull and not attisdropped;
+  if org is null then
+    raise exception 'redoubt: table % needs organization_id uuid NOT NULL', t::regclass using errcode = '42501';
+  end if;
+  if not (c.relrowsecurity and c.relforcerowsecurity) then
+    raise exception 'redoubt: % must have row level security enabled and forced', t::regclass using errcode = '42501';
+  end if;
+  if not exists (
+    select from pg_policy p where p.polrelid = t and p.polname = 'redoubt_floor' and not p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
+       and pg_get_expr(p.polqual, t) = '(organization_id = ( SELECT redoubt.org() AS org))'
+       and pg_get_expr(p.polwithcheck, t) = '(organization_id = ( SELECT redoubt.org() AS org))') then
+    raise exception 'redoubt: the floor policy of % is missing or changed', t::regclass using errcode = '42501';
+  end if;
+  if not exists (select from pg_trigger where tgrelid = t and tgname = 'audit_row' and tgenabled in ('O', 'A')) then
+    raise exception 'redoubt: the audit trigger of % is missing or disabled', t::regclass using errcode = '42501';
+  end if;
+  select i.indexrelid::regclass::text into bad from pg_index i where i.indrelid = t and i.indisunique and (i.indkey::int2[])[0] is distinct from org limit 1;
+  if bad is not null then
+    raise exception 'redoubt: unique index % must begin with organization_id', bad
+      using errcode = '42501', hint = 'A unique index over all organizations tells one of them what another has.';
+  end if;
+  select k.conname into bad from pg_constraint k join pg_class f on f.oid = k.confrelid
+   where k.conrelid = t and k.contype = 'f'
+     and exists (select from pg_attribute a where a.attrelid = f.oid and a.attname = 'organization_id' and not a.attisdropped)
+     and not exists (
+       select from generate_subscripts(k.conkey, 1) i join pg_attribute a on a.attrelid = k.confrelid and a.attnum = k.confkey[i]
+        where k.conkey[i] = org and a.attname = 'organization_id')
+   limit 1;
+  if bad is not null then
+    raise exception 'redoubt: foreign key % of % must pair organization_id with organization_id', bad, t::regclass using errcode = '42501';
+  end if;
+  if has_table_privilege('redoubt_app', t, 'TRUNCATE, REFERENCES, TRIGGER') or has_column_privilege('redoubt_app', t, 'organization_id', 'UPDATE') then
+    raise exception 'redoubt: the application may not truncate % nor move its rows to another organization', t::regclass using errcode = '42501';
+  end if;
+  if exists (select from aclexplode(c.relacl) a where a.grantee = 0) then
+    raise exception 'redoubt: % must not be granted to everybody', t::regclass using errcode = '42501';
+  end if;
+end $$;
+
+-- check_all is for after a migration, and for tests.
+create function guard.check_all() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare t oid;
+begin
+  for t in select oid from pg_class where relkind in ('r', 'p', 'v', 'm', 'f') and guard.tenant_schema(relnamespace) loop
+    perform guard.check_table(t);
+  end loop;
+end $$;
+
+create function guard.on_command() returns event_trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  r record;
+  t oid;
+begin
+  for r in select * from pg_event_trigger_ddl_commands() loop
+    if r.command_tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') and r.object_type = 'table' then
+      select c.oid into t from pg_class c where c.oid = r.objid and guard.tenant_schema(c.relnamespace) and not c.relrowsecurity
+         and not exists (select from guard.global_table where name = c.oid::regclass::text);
+      if t is not null then
+        perform guard.protect(t);
+      end if;
+    end if;
+    if r.command_tag in ('GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES', 'ALTER SCHEMA') then
+      perform guard.check_all();
+    elsif r.object_type in ('table', 'view', 'materialized view', 'foreign table', 'table column', 'table constraint') then
+      perform guard.check_table(r.objid);
+    elsif r.object_type = 'index' then
+      perform guard.check_table(indrelid) from pg_index where indexrelid = r.objid;
+    elsif r.object_type in ('policy', 'trigger') then
+      t := coalesce((select polrelid from pg_policy where oid = r.objid), (select tgrelid from pg_trigger where oid = r.objid));
+      if (select relrowsecurity from pg_class where oid = t) then -- protect itself passes here before it has finished
+        perform guard.check_table(t);
+      end if;
+    elsif r.object_type = 'rule' then
+      if exists (select from pg_rewrite w join pg_class c on c.oid = w.ev_class where w.oid = r.objid and w.rulename <> '_RETURN' and guard.tenant_schema(c.relnamespace)) then
+        raise exception 'redoubt: rules rewrite statements behind the policies'' back; use a trigger' using errcode = '42501';
+      end if;
+    elsif r.object_type in ('function', 'procedure') then
+      if exists (select from pg_proc p where p.oid = r.objid and p.prosecdef and guard.tenant_schema(p.pronamespace) and not coalesce(p.proconfig::text ~ 'search_path=', false)) then
+        raise exception 'redoubt: SECURITY DEFINER function % needs SET search_path', r.object_identity using errcode = '42501';
+      end if;
+    end if;
+  end loop;
+end $$;
+
+create function guard.on_drop() returns event_trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare r record;
+begin
+  for r in select * from pg_event_trigger_dropped_objects() where original loop
+    if (r.object_type = 'policy' and r.address_names[3] = 'redoubt_floor') or (r.object_type = 'trigger' and r.address_names[3] = 'audit_row') then
+      raise exception 'redoubt: % of % cannot be dropped', r.address_names[3], r.address_names[2] using errcode = '42501';
+    end if;
+  end loop;
+end $$;
+
+create event trigger redoubt_command on ddl_command_end execute function guard.on_command();
+create event trigger redoubt_drop on sql_drop when tag in ('DROP POLICY', 'DROP TRIGGER') execute function guard.on_drop();
+revoke all on all functions in schema guard from public;

@@ -1,0 +1,87 @@
+package redoubt
+
+import (
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/redoubt-dev/redoubt/layer/gate/route"
+	"github.com/redoubt-dev/redoubt/layer/input"
+)
+
+// document writes the OpenAPI document once, from the same declarations that check requests (SYSTEM N1).
+func (s *Server) document() (err error) {
+	var ops []input.Operation
+	for _, pattern := range slices.Sorted(maps.Keys(s.routes)) {
+		if r := s.routes[pattern]; r.kind == api {
+			ops = append(ops, operation(r))
+		}
+	}
+	s.openapi, err = input.OpenAPI(input.Info{
+		Title: s.cfg.App.Name, Version: s.cfg.App.Version, Servers: []string{s.cfg.Origin},
+		Security: []input.SecurityScheme{
+			{Name: "key", Format: "Redoubt API key", Description: "An API key, made by a person under API keys. Its scopes bound what it may do."},
+			{Name: "session", Cookie: "__Host-redoubt", Description: "A browser's session, from signing in. Requests that change something also carry the page's token in X-Redoubt-Token."},
+		},
+	}, ops)
+	return err
+}
+
+func operation(r Route) input.Operation {
+	op := input.Operation{Method: r.method(), Path: r.path(), ID: operationID(r), Summary: r.summary, In: r.schema, Tag: tag(r.path())}
+	if op.Summary == "" {
+		op.Summary = r.Pattern
+	}
+	if r.out.Kind() != reflect.Struct || r.out.NumField() > 0 {
+		op.Out = r.out
+	}
+	if r.method() == "POST" && r.out.Implements(reflect.TypeFor[locator]()) {
+		op.Status = http.StatusCreated
+	}
+	if r.Access != route.Public {
+		var scopes []string
+		if name, ok := strings.CutPrefix(r.Access.String(), "scope "); ok {
+			scopes = []string{name}
+		}
+		op.Security = []input.Requirement{{Scheme: "key", Scopes: scopes}, {Scheme: "session"}}
+		op.Refusals = []int{http.StatusUnauthorized, http.StatusForbidden}
+	}
+	return op
+}
+
+// operationID names an operation after its method and path: "getApiV1OrdersId".
+func operationID(r Route) string {
+	var b strings.Builder
+	b.WriteString(strings.ToLower(r.method()))
+	up := false
+	for _, c := range r.path() {
+		switch {
+		case !unicode.IsLetter(c) && !unicode.IsDigit(c):
+			up = true
+		case up:
+			b.WriteRune(unicode.ToUpper(c))
+			up = false
+		default:
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}
+
+// tag is the noun that a path is about: "orders" for /api/v1/orders/{id}.
+func tag(path string) string {
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	if len(parts) > 2 {
+		return parts[2]
+	}
+	return ""
+}
+
+func (s *Server) serveDocument(c *call) error {
+	c.w.Header().Set("Content-Type", "application/json")
+	c.w.Write(s.openapi)
+	return nil
+}

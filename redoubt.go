@@ -1,0 +1,155 @@
+// Package redoubt wires the layers around an application, outermost first, and holds the few words in which an application
+// declares itself: App, Route, Access, View. Everything else is in the packages under layer, which can also be used alone.
+package redoubt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/redoubt-dev/redoubt/backbone/migrate"
+	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/audit"
+	"github.com/redoubt-dev/redoubt/layer/gate/page"
+	"github.com/redoubt-dev/redoubt/layer/gate/route"
+	"github.com/redoubt-dev/redoubt/layer/identity"
+	"github.com/redoubt-dev/redoubt/layer/identity/signon"
+	"github.com/redoubt-dev/redoubt/layer/perimeter"
+	"github.com/redoubt-dev/redoubt/layer/rls"
+	"github.com/redoubt-dev/redoubt/layer/transport"
+)
+
+// An App is an application, as it declares itself.
+type App struct {
+	Name    string // as people read it
+	Version string // of its API
+	// Schema is the application's tables: lines of migrations, in order, applied under the guard.
+	Schema []migrate.Line
+	// Scopes says what members and administrators may do, by the application's word; its schema says so to the database.
+	Scopes identity.Scopes
+	// Start makes the application's parts and returns its routes and pages. It is called once.
+	Start func(Parts) (Routes, error)
+	// Onboarding is the path of the page that a person sees until they have completed a profile; "" for none.
+	Onboarding string
+	// Example fills an organization with content for `redoubt up`; nil for none. It runs with each person's own Principal, so
+	// it can do nothing that they could not.
+	Example func(ctx context.Context, p Parts, people []Person) error
+}
+
+// A Person is one of the people of an example.
+type Person struct {
+	Name, Email  string
+	Organization Organization
+	Principal    layer.Principal
+}
+
+// Parts is what an application builds on.
+type Parts struct {
+	DB       *rls.DB
+	Identity *identity.Service
+	Provider string // the identity provider's name, as people read it
+}
+
+// Routes is what an application answers.
+type Routes struct {
+	Routes []Route
+	Pages  Renderer
+	Assets http.Handler // serves /assets/; must need no caller
+}
+
+// LayerSchema is the schema of the layers themselves, to be applied before an application's.
+func LayerSchema() []migrate.Line {
+	return []migrate.Line{
+		{Name: "rls", Files: rls.Schema()},
+		{Name: "identity", Files: identity.Schema()},
+		{Name: "audit", Files: audit.Schema()},
+	}
+}
+
+// A Config is what a running application is given.
+type Config struct {
+	App         App
+	Origin      string                // the public origin, "https://app.example.com"; required
+	DB          *rls.DB               // required
+	Identity    *identity.Service     // required
+	Provider    signon.Config         // of the identity provider; its Issuer's origin is where forms may go
+	ClaimsKey   []byte                // the key that authenticates claims, for the page gate's own check; required
+	TokenKey    []byte                // keys the synchroniser tokens; at least 32 bytes; required
+	Edge        []perimeter.VerifyKey // whose assertions are believed
+	Audience    string                // this application's name at the edge
+	Log         *slog.Logger          // zero is slog.Default
+	ProviderTag string                // the provider's name, as people read it; zero is "your provider"
+
+	// InsecureWithoutPerimeter serves requests that carry no assertion of an edge. It is for measuring and for tests of the
+	// layers inside; nothing that faces a network may set it.
+	InsecureWithoutPerimeter bool
+}
+
+// A Server is an application inside its layers: an http.Handler. It may be used concurrently.
+type Server struct {
+	cfg       Config
+	log       *slog.Logger
+	routes    map[string]Route // by pattern
+	notices   map[string]string
+	gate      route.Gate
+	page      *page.Gate
+	transport *transport.Transport
+	pages     Renderer
+	mux       *http.ServeMux
+	openapi   []byte
+	handler   http.Handler
+}
+
+// New wires the layers around cfg.App. It reports every fault of the declarations at once, and serves nothing if there is one.
+func New(cfg Config) (*Server, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.ProviderTag == "" {
+		cfg.ProviderTag = "your provider"
+	}
+	if cfg.DB == nil || cfg.Identity == nil || cfg.App.Start == nil {
+		return nil, errors.New("redoubt: DB, Identity and App.Start are required")
+	}
+	s := &Server{cfg: cfg, log: cfg.Log, routes: map[string]Route{}, notices: map[string]string{}, mux: http.NewServeMux()}
+	var err error
+	if s.page, err = page.New(page.Config{Key: cfg.ClaimsKey, Administers: cfg.Identity.Administers}); err != nil {
+		return nil, err
+	}
+	s.transport, err = transport.New(transport.Config{
+		Origin: cfg.Origin, FormAction: []string{identity.Origin(cfg.Provider.Issuer)}, TokenKey: cfg.TokenKey,
+		Refuse: s.refuse, Report: s.report, Log: cfg.Log,
+		RequestID: func(ctx context.Context) string { return layer.VisitFrom(ctx).RequestID },
+	})
+	if err != nil {
+		return nil, err
+	}
+	app, err := cfg.App.Start(Parts{DB: cfg.DB, Identity: cfg.Identity, Provider: cfg.ProviderTag})
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", cfg.App.Name, err)
+	}
+	s.pages = app.Pages
+	if err := s.mount(app); err != nil {
+		return nil, err
+	}
+	return s, s.perimeter()
+}
+
+// perimeter puts the outermost layer around the others.
+func (s *Server) perimeter() error {
+	s.handler = s.visit(s.transport.Handler(http.HandlerFunc(s.serve)))
+	if s.cfg.InsecureWithoutPerimeter {
+		return nil
+	}
+	verifier, err := perimeter.NewVerifier(perimeter.VerifierConfig{Keys: s.cfg.Edge, Audience: s.cfg.Audience, Refuse: s.refuseBare})
+	if err != nil {
+		return err
+	}
+	s.handler = verifier.Handler(s.handler)
+	return nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }

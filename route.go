@@ -1,0 +1,153 @@
+package redoubt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/gate/route"
+	"github.com/redoubt-dev/redoubt/layer/input"
+)
+
+// An Access says who may ask for a route. A route without one stops the program from starting (SYSTEM A1).
+type Access = route.Access
+
+// The declarations of access.
+var (
+	Public         = route.Public         // anybody, signed in or not
+	Members        = route.Members        // a person with a session in an organization
+	Administrators = route.Administrators // a person whom the identity provider calls an administrator of the organization
+)
+
+// Scope admits every caller whose credential allows it: a person whose role has the scope, or an API key that was given it.
+func Scope(name string) Access { return route.Scope(name) }
+
+type kind int
+
+const (
+	page_ kind = iota
+	form
+	api
+	builtin // one of Redoubt's own, which needs the http.Request itself
+)
+
+// A Route is one thing that the outside may ask of an application: a pattern of net/http.ServeMux, who may ask, what they may
+// say, and what answers. One declaration serves the mux, the gates, validation and the OpenAPI document.
+type Route struct {
+	Pattern string
+	Access  Access
+	kind    kind
+	in      reflect.Type
+	out     reflect.Type
+	schema  *input.Schema
+	run     func(ctx context.Context, who layer.Principal, in any) (any, error)
+	serve   func(*call) error // for builtin
+
+	back    string // the page that a refused form shows again
+	then    string // where a form leads when it is done
+	notice  string // what the next page says about it
+	summary string
+}
+
+// Handler is what an application writes for a route: who asks is a parameter, what they say is already checked.
+type Handler[In, Out any] func(ctx context.Context, who layer.Principal, in In) (Out, error)
+
+// Page answers a GET with a rendered page.
+func Page[In any](pattern string, access Access, h Handler[In, View]) Route {
+	return declare(pattern, access, page_, h)
+}
+
+// Form answers the POST of an HTML form. Out may be a View, which is shown; or have a method Location() string, which is gone
+// to; else Route.Then says where to go.
+func Form[In, Out any](pattern string, access Access, h Handler[In, Out]) Route {
+	return declare(pattern, access, form, h)
+}
+
+// APIPrefix is where programs find what people find without it: the order at /orders/1 is at /api/v1/orders/1.
+const APIPrefix = "/api/v1"
+
+// JSON answers a program: the body it takes and the one it gives are JSON. A POST whose Out has a method Location() string is
+// answered 201 Created with that place under APIPrefix; an empty struct is answered 204 No Content.
+func JSON[In, Out any](pattern string, access Access, h Handler[In, Out]) Route {
+	return declare(pattern, access, api, h)
+}
+
+func declare[In, Out any](pattern string, access Access, k kind, h Handler[In, Out]) Route {
+	return Route{Pattern: pattern, Access: access, kind: k, in: reflect.TypeFor[In](), out: reflect.TypeFor[Out](),
+		run: func(ctx context.Context, who layer.Principal, in any) (any, error) { return h(ctx, who, *in.(*In)) }}
+}
+
+// Back names the pattern of the page to show again, with what is wrong beside the fields, when the form is refused.
+func (r Route) Back(page string) Route { r.back = page; return r }
+
+// Then says where the form leads when it is done, and what the page there says about it; notice may be empty. The path ".."
+// leads back to the page that the form was on.
+func (r Route) Then(path, notice string) Route { r.then, r.notice = path, notice; return r }
+
+// Doc gives the route its line in the OpenAPI document.
+func (r Route) Doc(summary string) Route { r.summary = summary; return r }
+
+func (r Route) method() string { m, _, _ := strings.Cut(r.Pattern, " "); return m }
+func (r Route) path() string   { _, p, _ := strings.Cut(r.Pattern, " "); return p }
+
+// String is the route's line in the golden matrix.
+func (r Route) String() string { return fmt.Sprintf("%-45s %s", r.Pattern, r.Access) }
+
+func (r *Route) compile() (err error) {
+	mode := map[kind]input.Mode{page_: input.ModeNone, form: input.ModeForm, api: input.ModeJSON, builtin: input.ModeForm}[r.kind]
+	if r.method() == "GET" || r.method() == "DELETE" {
+		mode = input.ModeNone
+	}
+	if r.kind == page_ && r.method() != "GET" || r.kind == form && r.method() != "POST" {
+		return fmt.Errorf("route %q: a page is asked for with GET, a form sent with POST", r.Pattern)
+	}
+	if r.kind == form && r.then == "" && r.out != reflect.TypeFor[View]() && !r.out.Implements(reflect.TypeFor[locator]()) {
+		return fmt.Errorf("route %q: say with Then where the form leads", r.Pattern)
+	}
+	if r.schema, err = input.For(r.in, mode); err != nil {
+		return fmt.Errorf("route %q: %w", r.Pattern, err)
+	}
+	if err = r.schema.Fits(r.Pattern); err != nil {
+		return fmt.Errorf("route %q: %w", r.Pattern, err)
+	}
+	return nil
+}
+
+type locator interface{ Location() string }
+
+// mount registers everything and reports every fault at once.
+func (s *Server) mount(app Routes) error {
+	var faults []error
+	if app.Pages == nil {
+		faults = append(faults, errors.New("the application has no Pages to render with"))
+	}
+	for _, r := range append(s.builtins(app), app.Routes...) {
+		if err := s.gate.Declare(r.Pattern, r.Access); err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		if err := r.compile(); err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		if r.notice != "" {
+			s.notices[noticeID(r.Pattern)] = r.notice
+		}
+		s.routes[r.Pattern] = r
+	}
+	for _, r := range s.routes {
+		if r.back != "" && s.routes[r.back].kind != page_ || r.back != "" && s.routes[r.back].run == nil {
+			faults = append(faults, fmt.Errorf("route %q: Back names no page: %q", r.Pattern, r.back))
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
+	for pattern := range s.routes {
+		s.handle(pattern)
+	}
+	return s.document()
+}
