@@ -90,7 +90,23 @@ func New() (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parsing layout: %w", err)
 	}
-	return s, s.parse(base, names)
+	if err := errors.Join(s.parse(base, names), s.try()); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// try renders every page once with nothing on it: html/template finds a place where it cannot escape only then.
+func (s *Site) try() error {
+	var wrong []error
+	for name := range s.templates {
+		v := redoubt.View{Page: name}
+		if t := pages[name].data; t != nil {
+			v.Data = reflect.Zero(t).Interface()
+		}
+		wrong = append(wrong, s.Render(io.Discard, redoubt.Frame{Viewer: &redoubt.Viewer{}}, v))
+	}
+	return errors.Join(wrong...)
 }
 
 func (s *Site) parse(base *template.Template, names []string) error {

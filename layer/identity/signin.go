@@ -190,7 +190,7 @@ func (s *Service) endAdministratorKeys(ctx context.Context, tx pgx.Tx, person la
 }
 
 func fromProvider(said signon.Claims, org layer.OrgID) claims {
-	return claims{Issuer: said.Issuer, Subject: said.Subject, Organization: org, Groups: said.Groups, AuthTime: said.AuthTime.Unix(),
+	return claims{Issuer: said.Issuer, Subject: said.Subject, Organization: org, Groups: said.Groups, AuthTime: max(0, said.AuthTime.Unix()),
 		Provider: said.SessionID, ACR: said.ACR, AMR: said.AMR}
 }
 

@@ -89,7 +89,7 @@ func (e *Edge) failed(w http.ResponseWriter, r *http.Request, err error) {
 
 func (e *Edge) diagnose(v *visitor, r *http.Request, err error) *denial {
 	var timeout net.Error
-	switch bodyErr := v.body.failure(); {
+	switch bodyErr := v.body.failure(r.Context()); {
 	case errors.Is(bodyErr, errBodyTooLarge):
 		return tooLarge()
 	case errors.Is(bodyErr, os.ErrDeadlineExceeded):
@@ -120,8 +120,9 @@ type upload struct {
 	left     int64
 	patience time.Duration
 
-	waited time.Duration // since MinProgress bytes came
-	fresh  int           // bytes since then
+	reading sync.Mutex    // held during Read
+	waited  time.Duration // since MinProgress bytes came
+	fresh   int           // bytes since then
 
 	mu    sync.Mutex
 	ended bool // the handler has returned: its ResponseWriter must not be touched
@@ -138,6 +139,8 @@ func newUpload(w http.ResponseWriter, r *http.Request, limit int64, patience tim
 }
 
 func (u *upload) Read(p []byte) (int, error) {
+	u.reading.Lock()
+	defer u.reading.Unlock()
 	if !u.deadline(time.Now().Add(u.patience - u.waited)) {
 		return 0, http.ErrBodyReadAfterClose
 	}
@@ -188,10 +191,16 @@ func (u *upload) end() {
 	}
 }
 
-// failure is why the body could not be read, or nil. It accepts a nil upload: a request without a body.
-func (u *upload) failure() error {
+// failure is why the body could not be read, or nil. It accepts a nil upload: a request without a body. net/http ends the
+// request's context because of a failed read before it returns from that read, so that a Read under way is waited for then;
+// it ends at once, or with its deadline.
+func (u *upload) failure(ctx context.Context) error {
 	if u == nil {
 		return nil
+	}
+	if ctx.Err() != nil {
+		u.reading.Lock()
+		defer u.reading.Unlock()
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

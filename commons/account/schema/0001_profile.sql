@@ -5,7 +5,7 @@ CREATE TABLE commons.profile (
   organization_id  uuid        NOT NULL,
   id               uuid        NOT NULL,
   display_name     text        NOT NULL CHECK (length(display_name) BETWEEN 1 AND 50 AND display_name = btrim(display_name)),
-  display_name_key text        NOT NULL GENERATED ALWAYS AS (lower(display_name)) STORED,
+  display_name_key text        NOT NULL GENERATED ALWAYS AS (lower(display_name COLLATE "und-x-icu")) STORED,
   bio              text        NOT NULL DEFAULT '' CHECK (length(bio) <= 500),
   created_at       timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (organization_id, id),
