@@ -218,7 +218,7 @@ func noticeID(pattern string) string {
 
 // page passes the second gate and renders. Nothing is sent before the page is whole.
 func (c *call) page(v View, status int) error {
-	if err := c.fill(); err != nil {
+	if err := c.fill(c.route.Access == Administrators && status < http.StatusBadRequest); err != nil {
 		return err
 	}
 	if c.frame.Viewer != nil && !c.onboarded() {
@@ -235,8 +235,9 @@ func (c *call) page(v View, status int) error {
 	return nil
 }
 
-// fill makes the frame, asking the session store again: this is the second gate (SYSTEM A2).
-func (c *call) fill() error {
+// fill makes the frame, asking the session store again: this is the second gate (SYSTEM A2). What a page for administrators
+// says when it refuses is for everybody.
+func (c *call) fill(administratorsOnly bool) error {
 	ctx := c.r.Context()
 	c.frame = Frame{Application: c.s.cfg.App.Name, Path: c.r.URL.Path, Nonce: transport.Nonce(ctx), Problem: c.problem}
 	c.takeNotice()
@@ -247,7 +248,7 @@ func (c *call) fill() error {
 		return nil
 	}
 	var snap identity.Snapshot
-	administrator, err := c.s.page.Check(ctx, c.who, c.route.Access == Administrators, func(ctx context.Context, who layer.Principal) (page.State, error) {
+	administrator, err := c.s.page.Check(ctx, c.who, administratorsOnly, func(ctx context.Context, who layer.Principal) (page.State, error) {
 		var err error
 		snap, err = c.s.cfg.Identity.Snapshot(ctx, who)
 		return page.State{Hash: snap.Hash, Claims: snap.Claims, MAC: snap.MAC, Organization: snap.Organization, Profile: snap.Profile, Live: snap.Live}, err

@@ -363,11 +363,9 @@ func (s *system) background(run func() error) {
 	}()
 }
 
-const devClient = "commons"
-
 func (s *system) startProvider(ctx context.Context) error {
 	provider, err := devidp.New(devidp.Config{Issuer: s.issuer, People: devPeople(), Clients: []devidp.Client{{
-		ID: devClient, Secret: s.secrets["client-secret"], RedirectURIs: []string{s.origin + redoubt.CallbackPath}, PostLogoutRedirectURIs: []string{s.origin + redoubt.SignedOutPath},
+		ID: s.app.Name, Secret: s.secrets["client-secret"], RedirectURIs: []string{s.origin + redoubt.CallbackPath}, PostLogoutRedirectURIs: []string{s.origin + redoubt.SignedOutPath},
 	}}})
 	if err != nil {
 		return err
@@ -392,7 +390,7 @@ func (s *system) applicationOrder() (order, error) {
 		Database:         s.database("redoubt_app", s.secrets["redoubt-app"]),
 		IdentityDatabase: s.database("redoubt_identity", s.secrets["redoubt-identity"]),
 		ClaimsKey:        []byte(s.secrets["claims-key"]), TokenKey: []byte(s.secrets["token-key"]),
-		Issuer: s.issuer, ClientID: devClient, ClientSecret: s.secrets["client-secret"], ProviderCA: ca, ProviderName: "the development sign-on",
+		Issuer: s.issuer, ClientID: s.app.Name, ClientSecret: s.secrets["client-secret"], ProviderCA: ca, ProviderName: "Your development sign-on",
 	}
 	return o, o.setLink(s.keys.Application)
 }

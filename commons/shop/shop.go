@@ -240,7 +240,7 @@ func (s *Shop) ordersPage(ctx context.Context, who layer.Principal, in Page) (re
 	}
 	view := orders.View{Everyone: who.Administrator(), Next: string(list.Next), Continued: in.After != ""}
 	for _, o := range list.Orders {
-		view.Orders = append(view.Orders, orders.Order{ID: string(o.ID), Product: o.ProductName, Buyer: o.Buyer, Quantity: o.Quantity, TotalCents: o.TotalCents, Placed: o.CreatedAt})
+		view.Orders = append(view.Orders, orders.Order{ID: string(o.ID), Product: o.ProductName, Buyer: o.Buyer, Quantity: o.Quantity, TotalCents: o.TotalCents, Status: "placed", Placed: o.CreatedAt})
 	}
 	return redoubt.View{Page: "orders", Title: "Orders", Data: view}, nil
 }
@@ -251,5 +251,5 @@ func (s *Shop) orderPage(ctx context.Context, who layer.Principal, in oneOrder) 
 		return redoubt.View{}, err
 	}
 	return redoubt.View{Page: "order", Title: "Order", Data: ordermodel.View{ID: string(o.ID), Product: o.ProductName, Buyer: o.Buyer, Quantity: o.Quantity,
-		UnitCents: o.UnitCents, TotalCents: o.TotalCents, Notes: o.Notes, Placed: o.CreatedAt}}, nil
+		UnitCents: o.UnitCents, TotalCents: o.TotalCents, Notes: o.Notes, Status: "placed", Placed: o.CreatedAt}}, nil
 }

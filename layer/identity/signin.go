@@ -140,7 +140,7 @@ func findPerson(ctx context.Context, tx pgx.Tx, said signon.Claims) (layer.Perso
 	err := tx.QueryRow(ctx, signedIn, said.Issuer, said.Subject, said.Email, said.Name).Scan(&person)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return "", refuse(layer.Forbidden, "You are signed in at your provider, but you have not been invited here. Ask an administrator of your organization to add you.", errNotProvisioned)
+		return "", refuse(layer.Forbidden, "You have not been invited here.", errNotProvisioned)
 	case err != nil:
 		return "", unavailable("finding a person", err)
 	}

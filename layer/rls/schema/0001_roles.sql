@@ -34,16 +34,19 @@ alter role redoubt_identity set statement_timeout = '5s';
 alter role redoubt_identity set lock_timeout = '2s';
 alter role redoubt_identity set idle_in_transaction_session_timeout = '10s';
 
--- 3. The database and its public schema: nothing for everybody.
-do $$
+-- 3. The database and its public schema: nothing for everybody. The rights on a database are no part of its dump, nor of a copy made
+-- with it as the template: whoever restores or copies one calls close_database again. rls.Open refuses a database that is open.
+create schema guard; -- owned by the superuser: whoever changes tables cannot change the guard
+create function guard.close_database() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  execute pg_catalog.format('revoke all on database %I from public', pg_catalog.current_database()); -- CONNECT and TEMP
-  execute pg_catalog.format('grant connect on database %I to redoubt_app, redoubt_identity, redoubt_migrator', pg_catalog.current_database());
+  execute format('revoke all on database %I from public', current_database()); -- CONNECT and TEMP
+  execute format('grant connect on database %I to redoubt_app, redoubt_identity, redoubt_migrator', current_database());
   -- A schema that the owner of the tables makes is guarded like the first one.
-  execute pg_catalog.format('grant create on database %I to redoubt_owner', pg_catalog.current_database());
-  execute pg_catalog.format('alter database %I set log_parameter_max_length = 0', pg_catalog.current_database());
-  execute pg_catalog.format('alter database %I set log_parameter_max_length_on_error = 0', pg_catalog.current_database());
+  execute format('grant create on database %I to redoubt_owner', current_database());
+  execute format('alter database %I set log_parameter_max_length = 0', current_database());
+  execute format('alter database %I set log_parameter_max_length_on_error = 0', current_database());
 end $$;
+select guard.close_database();
 revoke all on schema public from public;
 
 create schema extension;
@@ -53,7 +56,6 @@ grant usage on schema extension to redoubt_keys;
 create schema redoubt authorization redoubt_keys; -- the credential context
 create schema identity authorization redoubt_keys;
 create schema audit authorization redoubt_audit;
-create schema guard; -- owned by the superuser: whoever changes tables cannot change the guard
 
 -- 4. Built-in functions that a smuggled expression must not reach: they alter settings, send, lock, wait, run text as SQL
 -- or open large objects.

@@ -1,0 +1,188 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/backbone/migrate"
+	"github.com/redoubt-dev/redoubt/internal/postgres"
+	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/gate/action"
+	"github.com/redoubt-dev/redoubt/layer/identity"
+	"github.com/redoubt-dev/redoubt/layer/identity/signon"
+	"github.com/redoubt-dev/redoubt/layer/rls"
+)
+
+// How much the database holds: enough that an index beats reading a table whole, little enough to be made in seconds and to
+// stay in memory.
+const (
+	members   = 3   // of each organization
+	orders    = 100 // of each member
+	sessions  = 40  // of each member, besides those that ask
+	people    = 64  // who ask, each in another organization if there are so many
+	perPerson = 16  // different orders that each of them asks for
+)
+
+// A world is the database and those who ask.
+type world struct {
+	app      redoubt.App
+	dir      string
+	cluster  *postgres.Cluster
+	admin    string            // the superuser's password
+	password map[string]string // by role
+	claims   []byte
+	token    []byte
+	askers   []asker
+}
+
+// An asker is a person with everything that a server may want to know them by, and the ids of orders of theirs.
+type asker struct {
+	organization, profile string
+	session, key          string
+	orders                []string
+}
+
+const issuer = "https://provider.invalid" // nobody asks it anything: sessions are opened without it
+
+const plainRole = "plain_app" // as which the servers without Redoubt connect
+
+// build starts a database server of this run's own and fills it.
+func build(ctx context.Context, cfg Config, dir string) (*world, error) {
+	w := &world{app: cfg.App, dir: dir, admin: rand.Text(), claims: make([]byte, 32), token: make([]byte, 32), password: map[string]string{}}
+	rand.Read(w.claims)
+	rand.Read(w.token)
+	for _, role := range []string{"redoubt_migrator", "redoubt_app", "redoubt_identity", plainRole} {
+		w.password[role] = rand.Text()
+	}
+	binaries, err := postgres.Find(ctx, cfg.Find)
+	if err != nil {
+		return nil, err
+	}
+	// Memory for every table; and nothing that would work in the background while somebody measures.
+	settings := map[string]string{"shared_buffers": "128MB", "max_connections": "200", "autovacuum": "off"}
+	w.cluster, err = postgres.Start(ctx, postgres.Config{Binaries: binaries, Dir: filepath.Join(dir, "server"), Profile: postgres.Disposable, Password: w.admin, Settings: settings})
+	if err != nil {
+		return nil, err
+	}
+	if err := w.fill(ctx, cfg.Organizations); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *world) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return w.cluster.Stop(ctx)
+}
+
+func (w *world) super(database string) string {
+	return w.cluster.ConnString(postgres.Superuser, w.admin, database)
+}
+
+func (w *world) as(role, database string) string {
+	return w.cluster.ConnString(role, w.password[role], database)
+}
+
+// The two databases: Redoubt's, and the copy of its content for servers without it.
+const (
+	guarded = "redoubt"
+	plain   = "plain"
+)
+
+func (w *world) fill(ctx context.Context, organizations int) error {
+	first, err := pgx.Connect(ctx, w.super("postgres"))
+	if err != nil {
+		return fmt.Errorf("connecting to the new server: %w", err)
+	}
+	defer first.Close(context.WithoutCancel(ctx))
+	if err := script(ctx, first, "create database "+guarded, "create database "+plain); err != nil {
+		return fmt.Errorf("making the databases: %w", err)
+	}
+	roles := map[string]string{}
+	for _, role := range []string{"redoubt_migrator", "redoubt_app", "redoubt_identity"} {
+		roles[role] = w.password[role]
+	}
+	_, err = migrate.Run(ctx, migrate.Config{Admin: w.super(guarded), Migrator: func() string { return w.as("redoubt_migrator", guarded) },
+		Lines: append(redoubt.LayerSchema(), w.app.Schema...), Roles: roles})
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, w.super(guarded))
+	if err != nil {
+		return fmt.Errorf("connecting to fill the database: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if err := w.provision(ctx, conn, organizations); err != nil {
+		return err
+	}
+	if err := w.signIn(ctx, conn); err != nil {
+		return err
+	}
+	return w.copy(ctx, conn)
+}
+
+func script(ctx context.Context, conn *pgx.Conn, statements ...string) error {
+	for _, sql := range statements {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// content fills the tables of Commons. Triggers rest meanwhile: they would ask who the caller is, and there is none.
+var content = []string{
+	`set session_replication_role = replica`,
+	`insert into commons.profile (organization_id, id, display_name)
+	 select organization_id, id, 'Member ' || row_number() over (partition by organization_id order by id) from identity.membership`,
+	`insert into commons.product (organization_id, name, price_cents)
+	 select o.id, 'Product ' || n, 100 * n from identity.organization o, generate_series(1, 5) n`,
+	`insert into commons.order_ (organization_id, buyer_id, product_id, product_name, quantity, unit_cents, total_cents, notes, created_at)
+	 select m.organization_id, m.id, p.id, p.name, 2, p.price_cents, 2 * p.price_cents, 'Order ' || n || ', to the back door, please.',
+	        now() - make_interval(mins => 7 * n) - make_interval(secs => 60 * (hashtext(m.id::text) % 60)::int)
+	   from identity.membership m, generate_series(1, $1) n
+	   join lateral (select * from commons.product p where p.organization_id = m.organization_id and p.name = 'Product ' || 1 + n % 5) p on true`,
+	`insert into identity.session (hash, organization_id, profile_id, person_id, administrator, claims, mac, idle, expires_at)
+	 select sha256(convert_to(m.id::text || n, 'UTF8')), m.organization_id, m.id, m.person_id, false, '{}', sha256('{}'), '30 minutes', now() + interval '12 hours'
+	   from identity.membership m, generate_series(1, $1) n`,
+	`set session_replication_role = default`,
+}
+
+func (w *world) provision(ctx context.Context, conn *pgx.Conn, organizations int) error {
+	names := map[layer.OrgID]string{}
+	var admitted []identity.Provisioned
+	for o := range organizations {
+		id := layer.OrgID(fmt.Sprintf("5f0c5bba-3c66-4d2b-9c0e-%012d", o))
+		names[id] = fmt.Sprintf("Organization %d", o)
+		for m := range members {
+			admitted = append(admitted, identity.Provisioned{Issuer: issuer, Subject: fmt.Sprintf("person-%d-%d", o, m), Name: "Somebody", Organizations: []layer.OrgID{id}})
+		}
+	}
+	if err := identity.Provision(ctx, conn, names, admitted); err != nil {
+		return err
+	}
+	for _, sql := range content {
+		var args []any
+		switch {
+		case sql == content[3]:
+			args = []any{orders}
+		case sql == content[4]:
+			args = []any{sessions}
+		}
+		if _, err := conn.Exec(ctx, sql, args...); err != nil {
+			return fmt.Errorf("filling the database: %w", err)
+		}
+	}
+	return nil
+}

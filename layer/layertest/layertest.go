@@ -1,0 +1,130 @@
+// Package layertest lets an application's tests say what should be refused, and by which layer. A World is the application inside
+// its real layers, on a real PostgreSQL, with organizations and people of its own; requests go straight into the handler, so
+// that no test waits for a socket. Nothing here is a mock: what a test sees refused is refused in production.
+//
+//	func TestMain(m *testing.M) { layertest.Main(m) }
+//
+//	func TestOrdersStayHome(t *testing.T) {
+//		w := layertest.World(t, commons.App)
+//		alice, dave := w.Member("Acme"), w.Member("Globex")
+//		order := alice.Post("/api/v1/orders", shop.PlaceOrder{ProductID: product, Quantity: 2}).Created()
+//		dave.Get("/api/v1/orders/" + order.ID).NotFound(layer.RLS)
+//	}
+//
+// Tests of one package share a database and keep apart by using fresh organizations, as tenants do.
+package layertest
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/internal/pgtest"
+	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/identity"
+	"github.com/redoubt-dev/redoubt/layer/identity/signon"
+	"github.com/redoubt-dev/redoubt/layer/rls"
+)
+
+// Main runs the tests of a package that uses worlds. It does not return.
+func Main(m *testing.M) { pgtest.Main(m) }
+
+// Origin is where a World's application believes to be.
+const Origin = "https://app.example.test"
+
+// issuer is the identity provider that everybody has signed in at. Nobody ever contacts it.
+const issuer = "https://sign-on.example.test"
+
+// A W is a world: an application inside its layers, its database, its organizations and people. It may be used concurrently.
+type W struct {
+	DB       *rls.DB
+	Identity *identity.Service
+	Server   *redoubt.Server // nil for an application without Start, which has only a schema
+
+	ClaimsKey []byte // authenticates claims; for tests that forge them with and without it
+
+	tb       testing.TB
+	app      redoubt.App
+	database *pgtest.DB
+
+	mu    sync.Mutex
+	admin *pgx.Conn // guarded by mu; made when first needed
+	orgs  map[string]layer.OrgID
+}
+
+// World makes a world for a test. Its database is shared by the package's tests of the same schema; its organizations are not.
+func World(tb testing.TB, app redoubt.App) *W {
+	tb.Helper()
+	key, build := template(app)
+	database := pgtest.Shared(tb, key, build)
+	once, _ := closed.LoadOrStore(database.Name, new(sync.Once))
+	once.(*sync.Once).Do(func() { closeDatabase(tb, database.Admin) })
+	return open(tb, app, database)
+}
+
+// Disposable is World with a database of the test's own, which the test may damage.
+func Disposable(tb testing.TB, app redoubt.App) *W {
+	tb.Helper()
+	key, build := template(app)
+	database := pgtest.Database(tb, key, build)
+	closeDatabase(tb, database.Admin)
+	return open(tb, app, database)
+}
+
+func open(tb testing.TB, app redoubt.App, database *pgtest.DB) *W {
+	tb.Helper()
+	w := &W{tb: tb, app: app, database: database, orgs: map[string]layer.OrgID{}, ClaimsKey: random(32)}
+	tb.Cleanup(w.close)
+	provider := signon.Config{Issuer: issuer, ClientID: "layertest", ClientSecret: "layertest", RedirectURL: Origin + redoubt.CallbackPath}
+	idp, err := signon.New(provider)
+	must(tb, "configuring the identity provider", err)
+	w.DB, err = rls.Open(tb.Context(), rls.Config{Connection: w.Connection("redoubt_app"), MaxConns: 8})
+	must(tb, "opening the database", err)
+	w.Identity, err = identity.Open(tb.Context(), identity.Config{Connection: w.Connection("redoubt_identity"), Provider: idp, Key: w.ClaimsKey, Scopes: app.Scopes})
+	must(tb, "opening the session store", err)
+	if app.Start == nil {
+		return w
+	}
+	w.Server, err = redoubt.New(redoubt.Config{
+		App: app, Origin: Origin, DB: w.DB, Identity: w.Identity, Provider: provider, ClaimsKey: w.ClaimsKey, TokenKey: random(32),
+		Log: slog.New(witness{}), InsecureWithoutPerimeter: true,
+	})
+	must(tb, "starting the application", err)
+	return w
+}
+
+func (w *W) close() {
+	if w.Identity != nil {
+		w.Identity.Close()
+	}
+	if w.DB != nil {
+		w.DB.Close()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.admin != nil {
+		w.admin.Close(background)
+	}
+}
+
+// Parts is what an application builds on, to make one of its parts by hand.
+func (w *W) Parts() redoubt.Parts {
+	return redoubt.Parts{DB: w.DB, Identity: w.Identity, Provider: "the provider of tests"}
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
+
+func must(tb testing.TB, doing string, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatalf("%s: %v", doing, err)
+	}
+}

@@ -1,0 +1,25 @@
+package layertest_test
+
+import (
+	"testing"
+
+	"github.com/redoubt-dev/redoubt/commons"
+	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/layertest"
+)
+
+func TestMain(m *testing.M) { layertest.Main(m) }
+
+func TestAWorldServesItsMembersAndNobodyElse(t *testing.T) {
+	w := layertest.World(t, commons.App)
+	alice, dave := w.Member("Acme"), w.Member("Globex")
+	post := alice.Post("/api/v1/posts", map[string]string{"body": "Hello."}).Created()
+	alice.Get("/api/v1/posts/" + post.ID).OK()
+	alice.Browser().Get("/posts/" + post.ID).OK()
+	dave.Get("/api/v1/posts/" + post.ID).NotFound(layer.RLS)
+	dave.Browser().Get("/posts/" + post.ID).NotFound(layer.RLS)
+	w.Stranger().Get("/api/v1/posts/"+post.ID).Refused(401, layer.GateRoute)
+	alice.WithKey("orders:read").Get("/api/v1/posts/"+post.ID).Refused(403, layer.GateRoute)
+	alice.Browser().Put("/api/v1/posts/"+post.ID, map[string]string{"body": "Hello again."}).OK()
+	alice.Delete("/api/v1/posts/" + post.ID).NoContent()
+}
