@@ -4,10 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,26 +13,23 @@ import (
 	"github.com/redoubt-dev/redoubt/backbone/migrate"
 	"github.com/redoubt-dev/redoubt/internal/postgres"
 	"github.com/redoubt-dev/redoubt/layer"
-	"github.com/redoubt-dev/redoubt/layer/gate/action"
 	"github.com/redoubt-dev/redoubt/layer/identity"
-	"github.com/redoubt-dev/redoubt/layer/identity/signon"
-	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
 // How much the database holds: enough that an index beats reading a table whole, little enough to be made in seconds and to
 // stay in memory.
 const (
-	members   = 3   // of each organization
-	orders    = 100 // of each member
-	sessions  = 40  // of each member, besides those that ask
-	people    = 64  // who ask, each in another organization if there are so many
-	perPerson = 16  // different orders that each of them asks for
+	organizations = 200
+	members       = 3  // of each organization, with 100 orders and 40 sessions each
+	people        = 64 // who ask, each in another organization if there are so many
+	perPerson     = 16 // different orders that each of them asks for
 )
 
 // A world is the database and those who ask.
 type world struct {
 	app      redoubt.App
 	dir      string
+	organizations int
 	cluster  *postgres.Cluster
 	admin    string            // the superuser's password
 	password map[string]string // by role
@@ -57,7 +51,7 @@ const plainRole = "plain_app" // as which the servers without Redoubt connect
 
 // build starts a database server of this run's own and fills it.
 func build(ctx context.Context, cfg Config, dir string) (*world, error) {
-	w := &world{app: cfg.App, dir: dir, admin: rand.Text(), claims: make([]byte, 32), token: make([]byte, 32), password: map[string]string{}}
+	w := &world{app: cfg.App, dir: dir, organizations: cfg.organizations, admin: rand.Text(), claims: make([]byte, 32), token: make([]byte, 32), password: map[string]string{}}
 	rand.Read(w.claims)
 	rand.Read(w.token)
 	for _, role := range []string{"redoubt_migrator", "redoubt_app", "redoubt_identity", plainRole} {
@@ -73,7 +67,7 @@ func build(ctx context.Context, cfg Config, dir string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.fill(ctx, cfg.Organizations); err != nil {
+	if err := w.fill(ctx); err != nil {
 		w.close()
 		return nil, err
 	}
@@ -100,7 +94,7 @@ const (
 	plain   = "plain"
 )
 
-func (w *world) fill(ctx context.Context, organizations int) error {
+func (w *world) fill(ctx context.Context) error {
 	first, err := pgx.Connect(ctx, w.super("postgres"))
 	if err != nil {
 		return fmt.Errorf("connecting to the new server: %w", err)
@@ -123,7 +117,7 @@ func (w *world) fill(ctx context.Context, organizations int) error {
 		return fmt.Errorf("connecting to fill the database: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if err := w.provision(ctx, conn, organizations); err != nil {
+	if err := w.provision(ctx, conn); err != nil {
 		return err
 	}
 	if err := w.signIn(ctx, conn); err != nil {
@@ -151,19 +145,19 @@ var content = []string{
 	`insert into commons.order_ (organization_id, buyer_id, product_id, product_name, quantity, unit_cents, total_cents, notes, created_at)
 	 select m.organization_id, m.id, p.id, p.name, 2, p.price_cents, 2 * p.price_cents, 'Order ' || n || ', to the back door, please.',
 	        now() - make_interval(mins => 7 * n) - make_interval(secs => 60 * (hashtext(m.id::text) % 60)::int)
-	   from identity.membership m, generate_series(1, $1) n
+	   from identity.membership m, generate_series(1, 100) n
 	   join lateral (select * from commons.product p where p.organization_id = m.organization_id and p.name = 'Product ' || 1 + n % 5) p on true`,
 	`insert into identity.session (hash, organization_id, profile_id, person_id, administrator, claims, mac, idle, expires_at)
 	 select sha256(convert_to(m.id::text || n, 'UTF8')), m.organization_id, m.id, m.person_id, false, '{}', sha256('{}'), '30 minutes', now() + interval '12 hours'
-	   from identity.membership m, generate_series(1, $1) n`,
+	   from identity.membership m, generate_series(1, 40) n`,
 	`set session_replication_role = default`,
 }
 
-func (w *world) provision(ctx context.Context, conn *pgx.Conn, organizations int) error {
+func (w *world) provision(ctx context.Context, conn *pgx.Conn) error {
 	names := map[layer.OrgID]string{}
 	var admitted []identity.Provisioned
-	for o := range organizations {
-		id := layer.OrgID(fmt.Sprintf("5f0c5bba-3c66-4d2b-9c0e-%012d", o))
+	for o := range w.organizations {
+		id := organizationID(o)
 		names[id] = fmt.Sprintf("Organization %d", o)
 		for m := range members {
 			admitted = append(admitted, identity.Provisioned{Issuer: issuer, Subject: fmt.Sprintf("person-%d-%d", o, m), Name: "Somebody", Organizations: []layer.OrgID{id}})
@@ -172,17 +166,8 @@ func (w *world) provision(ctx context.Context, conn *pgx.Conn, organizations int
 	if err := identity.Provision(ctx, conn, names, admitted); err != nil {
 		return err
 	}
-	for _, sql := range content {
-		var args []any
-		switch {
-		case sql == content[3]:
-			args = []any{orders}
-		case sql == content[4]:
-			args = []any{sessions}
-		}
-		if _, err := conn.Exec(ctx, sql, args...); err != nil {
-			return fmt.Errorf("filling the database: %w", err)
-		}
+	if err := script(ctx, conn, content...); err != nil {
+		return fmt.Errorf("filling the database: %w", err)
 	}
 	return nil
 }

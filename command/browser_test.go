@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +13,8 @@ import (
 	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/redoubt-dev/redoubt/internal/browser"
 )
 
 // A tab is a person at a browser of their own.
@@ -23,37 +24,10 @@ type tab struct {
 	up  *running
 }
 
-// browser opens a real one with nothing remembered. Without any, the test says how to get it; with CI=true that is a failure.
-func browser(t *testing.T, up *running) *tab {
+// browse opens a browser of its own, with nothing remembered.
+func browse(t *testing.T, up *running) *tab {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if p, err := exec.LookPath(name); err == nil && path == "" {
-			path = p
-		}
-	}
-	const missing = "no browser found: apt-get install -y --no-install-recommends chromium"
-	switch {
-	case path == "" && os.Getenv("CI") == "true":
-		t.Fatal(missing)
-	case path == "":
-		t.Skip(missing)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	t.Cleanup(cancel)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.IgnoreCertErrors, chromedp.UserDataDir(t.TempDir()))
-	for _, off := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync", "no-first-run", "hide-scrollbars"} {
-		options = append(options, chromedp.Flag(off, true))
-	}
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil { // opens the tab, which lives as long as this context
-		t.Fatal(err)
-	}
-	return &tab{t, ctx, up}
+	return &tab{t, browser.Open(t, chromedp.IgnoreCertErrors), up}
 }
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -148,7 +122,7 @@ func (b *tab) shots(name string) {
 
 func TestADayInTheBrowser(t *testing.T) { // SYSTEM R, I1, I4, I5, T2, T3
 	up := mustStart(t, dataDir(t))
-	bob := browser(t, up)
+	bob := browse(t, up)
 	bob.open("/")
 	bob.shots("welcome")
 	bob.open("/orders?limit=5")
@@ -192,7 +166,7 @@ func TestADayInTheBrowser(t *testing.T) { // SYSTEM R, I1, I4, I5, T2, T3
 	bob.sees("There is nothing here.") // not even that the page exists
 	bob.shots("problem")
 
-	erin := browser(t, up)
+	erin := browse(t, up)
 	erin.signIn("dev-erin")
 	erin.sees("Acme")
 	erin.lacks("The big kiln")
@@ -201,7 +175,7 @@ func TestADayInTheBrowser(t *testing.T) { // SYSTEM R, I1, I4, I5, T2, T3
 	erin.sees("The big kiln") // Globex
 	erin.lacks("Chalk is back in stock")
 
-	alice := browser(t, up)
+	alice := browse(t, up)
 	alice.signIn("dev-alice")
 	alice.open("/admin/members")
 	alice.sees("bob@acme.test")
@@ -217,7 +191,7 @@ func TestADayInTheBrowser(t *testing.T) { // SYSTEM R, I1, I4, I5, T2, T3
 
 func TestAStoppedMemberIsOutAtTheNextClick(t *testing.T) { // SYSTEM I7, A2
 	up := mustStart(t, dataDir(t))
-	bob, alice := browser(t, up), browser(t, up)
+	bob, alice := browse(t, up), browse(t, up)
 	bob.signIn("dev-bob")
 	bob.sees("What members of Acme are saying")
 	members := up.members(t)
@@ -237,7 +211,7 @@ func TestAStoppedMemberIsOutAtTheNextClick(t *testing.T) { // SYSTEM I7, A2
 
 func TestAStrangerIsRefusedWithAClearPage(t *testing.T) { // SYSTEM I1
 	up := system(t)
-	mallory := browser(t, up)
+	mallory := browse(t, up)
 	mallory.signIn("dev-mallory")
 	mallory.sees("You have not been invited here")
 	mallory.shots("stranger")
@@ -258,7 +232,7 @@ func TestInjectedScriptDoesNotRun(t *testing.T) { // SYSTEM T2
 		"without it, to see the attack work": {false, "true handler"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := browser(t, up)
+			b := browse(t, up)
 			b.plant(planted, c.withPolicy)
 			b.open("/")
 			got, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`[document.documentElement.innerHTML.includes("onerror"), String(window.pwned)].join(" ")`))

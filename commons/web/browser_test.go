@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/redoubt-dev/redoubt/internal/browser"
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/commons/web"
 )
@@ -67,26 +67,6 @@ func show(t *testing.T, w http.ResponseWriter, site redoubt.Renderer, s sample) 
 	}
 }
 
-// browser starts a headless Chromium that looks only at this machine.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatalf("these tests look at the pages in a real browser: install chromium (apt-get install chromium): %v", err)
-	}
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(),
-		chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true), chromedp.UserDataDir(t.TempDir()))
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
-		t.Fatalf("starting chromium: %v", err)
-	}
-	return ctx
-}
-
 func scheme(name string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
@@ -111,7 +91,7 @@ func looks() []look {
 
 // With REDOUBT_SHOTS=DIR the pages are also kept there as pictures, for people to look at.
 func TestPagesInABrowser(t *testing.T) {
-	server, ctx := serve(t), browser(t)
+	server, ctx := serve(t), browser.Open(t)
 	messages, stop := context.WithCancel(ctx)
 	defer stop()
 	console := chromedp.Console(messages)
@@ -210,7 +190,7 @@ func steps() []step {
 }
 
 func TestPeopleCanDoWhatTheyCameFor(t *testing.T) {
-	server, ctx := serve(t), browser(t)
+	server, ctx := serve(t), browser.Open(t)
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 844)); err != nil {
 		t.Fatal(err)
 	}

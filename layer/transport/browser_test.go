@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -15,34 +13,9 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/redoubt-dev/redoubt/internal/browser"
 	"github.com/redoubt-dev/redoubt/layer/transport"
 )
-
-// browser starts a real one. Without any, the test says how to get it; in continuous integration that is a failure.
-func browser(t *testing.T) context.Context {
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil && path == "" {
-			path = p
-		}
-	}
-	const missing = "no browser found: apt-get install -y chromium"
-	switch {
-	case path == "" && os.Getenv("CI") == "true":
-		t.Fatal(missing)
-	case path == "":
-		t.Skip(missing)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.IgnoreCertErrors, chromedp.Flag("short-reporting-delay", true)) // without the flag, reports wait for a minute
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	return ctx
-}
 
 // site serves h behind a Transport at an origin of its own on the loopback, as host.
 func site(t *testing.T, host string, edit func(*transport.Config), h func(tr *transport.Transport) http.Handler) string {
@@ -92,7 +65,7 @@ window.honest = true;
 // TestInjectedScriptsInARealBrowser (SYSTEM T2): a page full of an attacker's markup runs only our own script, and the browser
 // reports the rest.
 func TestInjectedScriptsInARealBrowser(t *testing.T) {
-	ctx := browser(t)
+	ctx := browser.Open(t, chromedp.IgnoreCertErrors, chromedp.Flag("short-reporting-delay", true))
 	var mu sync.Mutex
 	reported := map[string]bool{}
 	home := site(t, "localhost", func(cfg *transport.Config) {
@@ -151,7 +124,7 @@ func await(t *testing.T, what string, happened func() bool) {
 // TestForgedFormsInARealBrowser (SYSTEM T3): pages of another site and of the same site's other port post to ours, and so does
 // our own page. Neither the token nor SameSite is asked here: the cross-site check stands alone.
 func TestForgedFormsInARealBrowser(t *testing.T) {
-	ctx := browser(t)
+	ctx := browser.Open(t, chromedp.IgnoreCertErrors)
 	posted := make(chan string, 1)
 	home := site(t, "localhost", func(*transport.Config) {}, func(*transport.Transport) http.Handler {
 		mux := http.NewServeMux()
@@ -196,7 +169,7 @@ func TestForgedFormsInARealBrowser(t *testing.T) {
 // TestSameSiteInARealBrowser (SYSTEM T3): with no check on the server at all, a forged form still comes without the cookie. A
 // page on another port is the same site to a browser, which is why there are two more defences.
 func TestSameSiteInARealBrowser(t *testing.T) {
-	ctx := browser(t)
+	ctx := browser.Open(t, chromedp.IgnoreCertErrors)
 	cookies := make(chan string, 1)
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "POST" {

@@ -1,0 +1,73 @@
+package tidy
+
+// lists is everything that the rules admit by name. Each entry has its reason; an entry that nothing needs is a fault.
+type lists struct {
+	mint    map[use]string    // who may use which door of layer/internal/mint
+	hatches map[use]string    // who may use what goes around a layer
+	simple  map[use]string    // who may use PostgreSQL's simple protocol
+	modules map[use]string    // who may import which module of others; "(test)" for tests alone
+	long    map[string]string // files that are long because a table is
+}
+
+const (
+	pgx      = "github.com/jackc/pgx/v5"
+	jose     = "github.com/go-jose/go-jose/v4"
+	oidc     = "github.com/coreos/go-oidc/v3"
+	oauth2   = "golang.org/x/oauth2"
+	json     = "github.com/go-json-experiment/json"
+	cobra    = "github.com/spf13/cobra"
+	chromedp = "github.com/chromedp/chromedp"
+	cdproto  = "github.com/chromedp/cdproto"
+	xnet     = "golang.org/x/net"
+)
+
+var written = lists{
+	mint: map[use]string{
+		{"layer", "Facts"}:               "is the content of a Principal, which layer declares",
+		{"layer", "Principal"}:           "installs the door: mint cannot import layer",
+		{"layer", "Credential"}:          "installs the door: mint cannot import layer",
+		{"layer/identity", "Facts"}:      "writes down what it has verified",
+		{"layer/identity", "Principal"}:  "makes Principals, and is the only one that does",
+		{"layer/identity", "Credential"}: "finds a session in its store again, to end it, to switch it and for the page gate",
+		{"layer/rls", "Credential"}:      "presents the caller's credential to the database",
+		{"layer/rls", "Gate"}:            "asks for it at the door to a transaction that writes",
+		{"layer/gate/action", "Gate"}:    "holds it, and so is the only way to such a transaction",
+	},
+	hatches: map[use]string{
+		{"command", "InsecureSignIn"}:             "fills a development database in the name of people whom its own provider knows",
+		{"command", "internal/devidp"}:            "runs the development provider, on this machine alone",
+		{"layer/perimeter", "InsecureSkipVerify"}: "asks no authority about the link's ends: VerifyConnection compares their keys with the pinned ones",
+	},
+	simple: map[use]string{
+		{"backbone/migrate", "PgConn().Exec"}: "runs migrations, which are files of several statements, embedded and without parameters",
+		{"layer/rls", "PgConn().Exec"}:        "sends one constant word, rollback, on a connection whose state is not known",
+	},
+	modules: map[use]string{
+		{"backbone/migrate", pgx}:  "talks to PostgreSQL",
+		{"command", pgx}:           "makes the database that up uses",
+		{"internal/pgtest", pgx}:   "makes the databases of tests",
+		{"internal/postgres", pgx}: "asks a new server whether it answers",
+		{"layer/identity", pgx}:    "has a pool and a role of its own, so that identity does not believe what rls believes",
+		{"layer/rls", pgx}:         "talks to PostgreSQL; its batches carry credential and statement in one round trip",
+
+		{"internal/devidp", jose}:         "signs the tokens of the development provider",
+		{"layer/identity/signon", jose}:   "verifies tokens beside go-oidc, so that either can refuse",
+		{"layer/perimeter", jose}:         "signs and verifies the edge's assertions",
+		{"layer/identity/signon", oidc}:   "verifies tokens and finds the provider's keys",
+		{"layer/identity/signon", oauth2}: "exchanges the code; go-oidc speaks its types",
+
+		{"layer/identity/signon", json}: "refuses a token's member that is there twice",
+		{"layer/input", json}:           "refuses duplicate and wrongly spelled members and invalid UTF-8, which the standard decoder takes",
+
+		{"command", cobra}:               "reads the command line and writes its help",
+		{"command", "golang.org/x/term"}: "tells a person at a terminal from a program",
+		{"layer/perimeter/trust", "github.com/smallstep/truststore"}: "knows the trust stores of systems and browsers",
+
+		{"layer/transport", chromedp + " (test)"}: "asks a real browser whether the policy holds",
+		{"commons/web", chromedp + " (test)"}:     "looks at the pages in a real browser",
+		{"commons/web", cdproto + " (test)"}:      "sets the browser's size and colour scheme",
+		{"commons/web", xnet + " (test)"}:         "reads pages as a tree instead of as text",
+		{"layer/perimeter", xnet + " (test)"}:     "writes HTTP/2 frames that no honest client sends",
+	},
+	long: map[string]string{},
+}

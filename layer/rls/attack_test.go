@@ -1,0 +1,225 @@
+package rls_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/redoubt-dev/redoubt/layer/layertest"
+)
+
+// What stands between a thief and the rows. Each attack on rows is first shown to work without it.
+const noFloor = `
+alter event trigger redoubt_command disable; alter event trigger redoubt_drop disable;
+drop policy redoubt_floor on app.note; drop policy redoubt_floor on app.reply`
+
+// thefts are statements of somebody who has the application's password and a living credential of Globex, and wants what is
+// Acme's (SYSTEM D1, D2, D4; A5). They are typed by hand: no code of ours stands in their way.
+var thefts = []struct {
+	name  string
+	sql   string
+	state string // the SQLSTATE that refuses it; or, for none,
+	got   string // what comes back
+	bare  string // what comes back without the floor; a SQLSTATE in brackets
+}{
+	{"reading every row", `select body from app.note order by body`, "", own, secret + " " + own},
+	{"reading by id", `select body from app.note where id = '{their note}'`, "", "", secret},
+	{"reading by organization", `select body from app.note where organization_id = '{their org}'`, "", "", secret},
+	{"reading with an expression that is always true", `select body from app.note where id = '{my note}' or 1 = 1 order by body`, "", own, secret + " " + own},
+	{"reading through a join", `select n.body from app.reply r join app.note n on n.id = r.note_id order by 1`, "", own, secret + " " + own},
+	{"reading through a common table expression", `with n as materialized (select * from app.note) select body from n order by 1`, "", own, secret + " " + own},
+	{"reading through a cursor", `declare c cursor for select body from app.note order by 1; fetch all c`, "", own, secret + " " + own},
+	{"reading with COPY TO", `copy (select body from app.note order by 1) to stdout`, "", "COPY 1", "COPY 2"},
+	{"reading with TABLE", `table app.reply`, "", "{my org}", "{their org}"},
+	{"reading with a tuple's address", `select body from app.note where ctid >= '(0,0)' order by 1`, "", own, secret + " " + own},
+	{"locking", `select body from app.note where id = '{their note}' for update`, "", "", secret},
+	{"counting", `select count(*) from app.note`, "", "1", "2"},
+	{"asking whether an id exists", `select exists (select from app.note where id = '{their note}')`, "", "f", "t"},
+	{"asking by way of an error, dividing by zero", `select number / (length(body) - 11) from app.note`, "", "7", "[22012]"},
+	{"asking by way of an error, with a cast", `select count(*) from app.note where (body || left(id::text, 0)) = 'x' or (case when body like 'acme%' then body end)::int = 1`, "", "0", "[22P02]"},
+	{"asking by way of an error, in the order of conditions", `select count(*) from app.note where 1 / (case when body = 'acme secret' then 0 else 1 end) = 1`, "", "1", "[22012]"},
+	{"asking the statistics", `select count(*) from pg_stats where schemaname = 'app'`, "", "0", ""},
+	{"asking the samples of the statistics", `select count(*) from pg_statistic`, "42501", "", ""},
+
+	{"inserting a row of theirs", `insert into app.note (organization_id, body) values ('{their org}', 'x')`, "42501", "", "INSERT 0 1"},
+	{"inserting a row of theirs by SELECT", `insert into app.note (organization_id, body) select '{their org}', body from app.note`, "42501", "", "INSERT 0 2"},
+	{"inserting a reply to a row of theirs", `insert into app.reply (note_id) values ('{their note}')`, "23503", "", ""},
+	{"inserting a reply of theirs to a row of theirs", `insert into app.reply (organization_id, note_id) values ('{their org}', '{their note}')`, "42501", "", "INSERT 0 1"},
+	{"asking the foreign key for an id that is theirs", `insert into app.reply (organization_id, note_id) values ('{their org}', gen_random_uuid())`, "42501", "", "[23503]"},
+	{"asking the unique index for a value that is theirs", `insert into app.note (body, slug) values ('x', 'acme secret')`, "", "INSERT 0 1", ""},
+	{"asking ON CONFLICT for an id that is theirs", `insert into app.note (id, body) values ('{their note}', 'x') on conflict do nothing`, "", "INSERT 0 1", ""},
+	{"asking ON CONFLICT in their organization", `insert into app.note (organization_id, id, body) values ('{their org}', '{their note}', 'x') on conflict do nothing`, "42501", "", "INSERT 0 0"},
+	{"upserting a row of theirs", `insert into app.note (organization_id, id, body) values ('{their org}', '{their note}', 'x') on conflict (organization_id, id) do update set body = 'x'`, "42501", "", "INSERT 0 1"},
+	{"updating by id", `update app.note set body = 'x' where id = '{their note}'`, "", "UPDATE 0", "UPDATE 1"},
+	{"updating everything", `update app.note set body = body || '!'`, "", "UPDATE 1", "UPDATE 2"},
+	{"updating where a row of theirs says so", `update app.note n set body = 'x' from app.reply r where r.note_id = '{their note}'`, "", "UPDATE 0", "UPDATE 2"},
+	{"deleting by id", `delete from app.note where id = '{their note}'`, "", "DELETE 0", "DELETE 1"},
+	{"deleting everything", `delete from app.note`, "", "DELETE 1", "DELETE 2"},
+	{"merging into a row of theirs", `merge into app.note n using (values ('{their note}'::uuid)) v (id) on n.id = v.id when matched then update set body = 'x'`, "", "MERGE 0", "MERGE 1"},
+	{"merging rows of theirs away", `merge into app.note n using (values (1)) v (x) on true when matched then delete`, "", "MERGE 1", "MERGE 2"},
+	{"merging a row into their organization", `merge into app.note n using (values (1)) v (x) on false when not matched then insert (organization_id, body) values ('{their org}', 'x')`, "42501", "", "MERGE 1"},
+	{"moving a row to their organization", `update app.note set organization_id = '{their org}' where id = '{my note}'`, "42501", "", "[42501]"}, // the guard sees to the grant
+}
+
+func TestNoStatementTouchesAnotherOrganization(t *testing.T) { // SYSTEM D1, D2, D4, A5
+	h := newTheft(t, layertest.Disposable)
+	if _, err := h.admin.Exec(t.Context(), `analyze app.note`); err != nil {
+		t.Fatal(err)
+	}
+	before := h.victim(t)
+	for _, a := range thefts {
+		t.Run(a.name, func(t *testing.T) {
+			sql := h.fill.Replace(a.sql)
+			if a.bare != "" {
+				tx := begin(t, h.admin)
+				say(t, h.admin, noFloor+`; set local session authorization redoubt_app`)
+				enter(t, h.admin, h.dave.Session())
+				got, state := say(t, h.admin, sql)
+				if want := h.fill.Replace(a.bare); got != want && "["+state+"]" != want && !strings.Contains(got, want) {
+					t.Errorf("without the floor: got %q %s, want %q", got, state, want)
+				}
+				tx.Rollback(t.Context())
+			}
+			conn := h.AsApp(t)
+			begin(t, conn)
+			enter(t, conn, h.dave.Session())
+			got, state := say(t, conn, sql)
+			if state != a.state {
+				t.Errorf("got SQLSTATE %q (%s), want %q", state, got, a.state)
+			}
+			if want := h.fill.Replace(a.got); state == "" && got != want && (want == "" || !strings.HasPrefix(got, want)) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			if state == "" {
+				_, state = say(t, conn, `commit`)
+			}
+			if strings.Contains(got, secret) || h.victim(t) != before {
+				t.Fatalf("something of theirs was read or changed: %q", got)
+			}
+			h.restore(t)
+		})
+	}
+}
+
+// restore makes Globex as it was.
+func (h *theft) restore(t *testing.T) {
+	t.Helper()
+	say(t, h.admin, h.fill.Replace(`alter table app.note disable trigger audit_row; select`)) // refused by the guard, for the superuser too
+	tx := begin(t, h.admin)
+	got, state := say(t, h.admin, h.fill.Replace(`
+set local session_replication_role = replica;
+delete from app.reply where organization_id = '{my org}'; delete from app.note where organization_id = '{my org}';
+insert into app.note (organization_id, id, author_id, body, slug, number) values ('{my org}', '{my note}', '{me}', 'globex words', 'globex words', 7);
+insert into app.reply (organization_id, note_id) values ('{my org}', '{my note}')`))
+	if state != "" {
+		t.Fatalf("restoring: %s %s", got, state)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// misuses are statements of the same thief against everything else (SYSTEM D2, D3, U2): what proves who somebody is, the audit
+// trail, and the server.
+var misuses = []struct{ name, sql, state string }{
+	{"becoming the owner", `set role redoubt_owner`, "42501"},
+	{"becoming the owner of the keys", `set role redoubt_keys`, "42501"},
+	{"becoming the owner of the audit trail", `set role redoubt_audit`, "42501"},
+	{"becoming identity", `set role redoubt_identity`, "42501"},
+	{"becoming the migrator", `set role redoubt_migrator`, "42501"},
+	{"becoming the superuser", `set role postgres`, "42501"},
+	{"becoming somebody by session authorization", `set session authorization postgres`, "42501"},
+	{"joining the owners", `grant redoubt_owner to redoubt_app`, "42501"},
+	{"making a role", `create role x`, "42501"},
+	{"changing another role's password", `alter role redoubt_identity password 'x'`, "42501"},
+	{"taking row level security for granted", `set row_security = off; select * from app.note`, "42501"},
+	{"switching triggers off", `set session_replication_role = replica`, "42501"},
+	{"setting the context with a function", `select set_config('redoubt.context', 'x', false)`, "42501"},
+	{"reading the sealing key", `select key from redoubt.seal_key`, "42501"},
+	{"replacing the sealing key", `insert into redoubt.seal_key values ('99', decode(repeat('00', 32), 'hex'))`, "42501"},
+	{"reading what a role may do", `select * from redoubt.role`, "42501"},
+	{"allowing a role more", `select redoubt.allow('member', 'notes:clear')`, "42501"},
+	{"sealing something oneself", `select extension.hmac('x', 'y', 'sha256')`, "42501"},
+	{"reading sessions", `select * from identity.session`, "42501"},
+	{"reading keys", `select * from identity.api_key`, "42501"},
+	{"reading people", `select * from identity.person`, "42501"},
+	{"reading memberships", `select * from identity.membership`, "42501"},
+	{"reading organizations", `select * from identity.organization`, "42501"},
+	{"reading passwords", `select rolpassword from pg_authid`, "42501"},
+	{"reading passwords by a view", `select passwd from pg_shadow`, "42501"},
+	{"reading what was migrated", `select * from backbone.migration`, "42501"},
+	{"reading what others run", `select * from pg_stat_activity`, "42501"},
+	{"reading files", `select pg_read_file('/etc/passwd')`, "42501"},
+	{"reading a file into a table", `copy app.note from '/etc/passwd'`, "42501"},
+	{"running a program", `copy (select 1) to program 'true'`, "42501"},
+	{"loading rows past the policies", `copy app.note (body) from stdin`, "0A000"},
+	{"shadowing a table with a temporary one", `create temp table note (body text)`, "42501"},
+	{"shadowing a table with a temporary view", `create temp view note as select 1`, "42501"},
+	{"making a table", `create table app.x (y int)`, "42501"},
+	{"making a table in public", `create table public.x (y int)`, "42501"},
+	{"making a schema", `create schema x`, "42501"},
+	{"making a function", `create function app.x() returns int language sql as 'select 1'`, "42501"},
+	{"making an operator", `create operator app.= (leftarg = uuid, rightarg = uuid, function = uuid_eq)`, "42501"},
+	{"making an extension", `create extension dblink`, "42501"},
+	{"making a trigger", `create trigger x before insert on app.note for each row execute function audit.row()`, "42501"},
+	{"making a policy", `create policy x on app.note using (true)`, "42501"},
+	{"dropping the floor", `drop policy redoubt_floor on app.note`, "42501"},
+	{"disabling row level security", `alter table app.note disable row level security`, "42501"},
+	{"dropping a table", `drop table app.note`, "42501"},
+	{"altering a table", `alter table app.note add x int`, "42501"},
+	{"indexing a table", `create index on app.note (body)`, "42501"},
+	{"emptying a table", `truncate app.note`, "42501"},
+	{"locking a table", `lock table app.note in access exclusive mode`, "42501"},
+	{"running a block of code", `do $$ begin null; end $$`, "42501"},
+	{"running a block of SQL", `do language sql $$ select 1 $$`, "0A000"},
+	{"updating the audit trail", `update audit.log set actor = null`, "42501"},
+	{"deleting from the audit trail", `delete from audit.log`, "42501"},
+	{"emptying the audit trail", `truncate audit.log`, "42501"},
+	{"writing the audit trail by hand", `insert into audit.log (category, action, entity, entity_id) values ('row', 'x', '', '')`, "42501"},
+	{"writing a row's change into the audit trail", `select audit.append('row', 'update', 'app.note', '')`, "42501"},
+	{"writing in another's name", `select audit.append_identity('{their org}', '{them}', null, '', 'security', 'x', '', '')`, "42501"},
+	{"calling the audit trigger", `select audit.row()`, "42501"},
+	{"making a large object", `select lo_from_bytea(0, 'x')`, "42501"},
+	{"opening a large object", `select lo_get(1)`, "42501"},
+	{"waiting", `select pg_sleep(1)`, "42501"},
+	{"waiting for an interval", `select pg_sleep_for('1 second')`, "42501"},
+	{"running text as SQL", `select query_to_xml('select body from app.note', true, true, '')`, "42501"},
+	{"reading a table as XML", `select table_to_xml('app.note', true, true, '')`, "42501"},
+	{"running text as statistics", `select * from ts_stat('select null::tsvector')`, "42501"},
+	{"notifying from an expression", `select pg_notify('x', 'y')`, "42501"},
+	{"holding an advisory lock", `select pg_advisory_lock(1)`, "42501"},
+	{"ending another's connection", `select pg_terminate_backend(1)`, "42501"},
+	{"cancelling another's statement", `select pg_cancel_backend(1)`, "42501"},
+	{"exporting a snapshot", `select pg_export_snapshot()`, "42501"},
+	{"measuring a table", `select pg_relation_size('app.note')`, "42501"},
+	{"reloading the configuration", `select pg_reload_conf()`, "42501"},
+	{"changing the server's settings", `alter system set work_mem = '1MB'`, "42501"},
+	{"making the server log parameters", `set log_parameter_max_length_on_error = -1`, "42501"},
+	{"reaching into the guard", `select guard.check_all()`, "42501"},
+	{"exempting a table from the guard", `insert into guard.global_table values ('app.note', 'because I say so')`, "42501"},
+	{"taking the guard away", `alter event trigger redoubt_command disable`, "42501"},
+	{"subscribing to changes", `create publication x for table app.note`, "42501"},
+	{"decoding the log of changes", `select pg_create_logical_replication_slot('x', 'pgoutput')`, "42501"},
+}
+
+func TestTheApplicationsPasswordOpensNothingElse(t *testing.T) { // SYSTEM D2, D3, U2
+	h := newTheft(t, layertest.World)
+	before := h.victim(t)
+	for _, a := range misuses {
+		t.Run(a.name, func(t *testing.T) {
+			conn := h.AsApp(t)
+			for _, who := range []string{"", h.dave.Session()} {
+				tx := begin(t, conn)
+				if who != "" {
+					enter(t, conn, who)
+				}
+				if got, state := say(t, conn, h.fill.Replace(a.sql)); state != a.state && !(who == "" && state == "28000") {
+					t.Errorf("got %q SQLSTATE %q, want %q", got, state, a.state)
+				}
+				tx.Rollback(t.Context())
+			}
+		})
+	}
+	if h.victim(t) != before {
+		t.Error("something of theirs was changed")
+	}
+}
