@@ -27,15 +27,16 @@ const (
 
 // A world is the database and those who ask.
 type world struct {
-	app      redoubt.App
-	dir      string
+	app           redoubt.App
+	dir           string
 	organizations int
-	cluster  *postgres.Cluster
-	admin    string            // the superuser's password
-	password map[string]string // by role
-	claims   []byte
-	token    []byte
-	askers   []asker
+	cluster       *postgres.Cluster
+	admin         string            // the superuser's password
+	password      map[string]string // by role
+	claims        []byte
+	token         []byte
+	askers        []asker
+	version       string
 }
 
 // An asker is a person with everything that a server may want to know them by, and the ids of orders of theirs.
@@ -67,6 +68,7 @@ func build(ctx context.Context, cfg Config, dir string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.version = binaries.Version
 	if err := w.fill(ctx); err != nil {
 		w.close()
 		return nil, err

@@ -1,9 +1,90 @@
 package command
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/bench"
+	"github.com/redoubt-dev/redoubt/internal/postgres"
 )
 
-func benchCommand(app redoubt.App) *cobra.Command { return &cobra.Command{Use: "bench", Hidden: true} }
+const benchLong = `Measures, in one run on a database of its own, how many requests four servers answer and what each request costs: a bare
+handler, the conventional way to keep tenants apart, this application inside its layers, and the same behind the edge. They
+take turns, so that the ratios mean something on a machine that does other work too. See docs/measurements.md.`
+
+func benchCommand(app redoubt.App) *cobra.Command {
+	var file string
+	cfg := bench.Config{App: app}
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure what the layers cost, against servers without them",
+		Long:  benchLong,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if cfg.Duration <= 0 || cfg.Connections <= 0 || cfg.Rounds <= 0 {
+				return usageError{fmt.Errorf("--duration, --connections and --rounds are above zero")}
+			}
+			return measure(c.Context(), cfg, file, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	c.Flags().DurationVar(&cfg.Duration, "duration", 5*time.Second, "of each measurement; there are twelve in a round")
+	c.Flags().IntVar(&cfg.Connections, "connections", 16, "how many ask at once")
+	c.Flags().IntVar(&cfg.Rounds, "rounds", 5, "how often every server has its turn")
+	c.Flags().StringVar(&file, "json", "", "also write every number to this file")
+	c.Flags().StringVar(&cfg.Profiles, "cpuprofile", "", "write a CPU profile of each server to this folder, for go tool pprof")
+	c.AddCommand(benchServerCommand(app))
+	return c
+}
+
+func benchServerCommand(app redoubt.App) *cobra.Command {
+	return &cobra.Command{
+		Use: "server", Short: "Be one of the servers (started by bench)", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return bench.Serve(c.Context(), app, c.InOrStdin(), c.OutOrStdout())
+		},
+	}
+}
+
+func measure(ctx context.Context, cfg bench.Config, file string, stdout, stderr io.Writer) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return err
+	}
+	say, clear := progress(stderr)
+	cfg.Server, cfg.Say = []string{self, "bench", "server"}, say
+	cfg.Find = postgres.FindConfig{CacheDir: cache, Download: true, Say: say}
+	result, err := bench.Run(ctx, cfg)
+	clear()
+	if err != nil {
+		return err
+	}
+	result.Print(stdout)
+	if file == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(text, '\n'), 0o644)
+}
+
+// progress says what is under way: on one line of a terminal, or line by line elsewhere.
+func progress(w io.Writer) (say func(string), clear func()) {
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return func(text string) { fmt.Fprintln(w, text) }, func() {}
+	}
+	return func(text string) { fmt.Fprintf(w, "\r\x1b[K%s", text) }, func() { fmt.Fprint(w, "\r\x1b[K") }
+}

@@ -2,7 +2,9 @@ package command
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,7 +70,11 @@ func (s *system) stop() error {
 func (s *system) start(ctx context.Context) error {
 	s.failed = make(chan error, 8)
 	for _, step := range []func(context.Context) error{s.startDatabase, s.migrate, s.recall, s.listen, s.startProvider, s.fill, s.startEdge, s.startApplication} {
-		if err := step(ctx); err != nil {
+		err := step(ctx)
+		if ctx.Err() != nil {
+			return errors.New("interrupted before everything had started")
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -88,7 +94,7 @@ func (s *system) wait(ctx context.Context) error {
 		}
 		return nil
 	case <-server:
-		return hinted{errors.New("the database server has ended by itself"), "read " + filepath.Join(string(s.dir), "postgres.log")}
+		return hinted{errors.New("the database server has ended by itself"), "read postgres.log beside the database's files"}
 	case err := <-s.failed:
 		return err
 	}
@@ -113,15 +119,19 @@ func (s *system) startDatabase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cluster, err := s.clusterDir(binaries)
+	if err != nil {
+		return err
+	}
 	if s.flags.reset {
-		if err := s.reset(ctx, binaries); err != nil {
+		if err := s.reset(cluster); err != nil {
 			return err
 		}
 	}
 	if err := s.readSecrets(); err != nil {
 		return err
 	}
-	s.cluster, err = postgres.Start(ctx, postgres.Config{Binaries: binaries, Dir: string(s.dir), Profile: postgres.Durable, Password: s.secrets["postgres"]})
+	s.cluster, err = postgres.Start(ctx, postgres.Config{Binaries: binaries, Dir: cluster, Profile: postgres.Durable, Password: s.secrets["postgres"]})
 	if err != nil {
 		return err
 	}
@@ -197,22 +207,51 @@ func (s *system) readSecrets() error {
 	return nil
 }
 
-// reset removes what earlier runs left, but not while one of them runs, and not the authority that browsers may trust.
-func (s *system) reset(ctx context.Context, binaries postgres.Binaries) error {
-	if _, err := os.Stat(string(s.dir)); errors.Is(err, fs.ErrNotExist) {
-		return nil
+// clusterDir is where the database's files are: in the data directory, unless root started us and the server's account, which is
+// never root, cannot get there. Then they are in a folder of their own, which belongs to this data directory alone.
+func (s *system) clusterDir(b postgres.Binaries) (string, error) {
+	dir := string(s.dir)
+	if postgres.Reachable(b, dir) == nil {
+		return dir, nil
 	}
-	release, err := postgres.Hold(string(s.dir))
-	if err != nil {
+	sum := sha256.Sum256([]byte(dir))
+	apart := filepath.Join("/var/lib/redoubt/clusters", hex.EncodeToString(sum[:8]))
+	s.tell.say("the database server's account cannot enter " + dir + ", so its files are in " + apart)
+	if err := os.MkdirAll(apart, 0o711); err != nil {
+		return "", fmt.Errorf("making the database's folder: %w", err)
+	}
+	if _, err := os.Stat(string(s.dir.secrets())); errors.Is(err, fs.ErrNotExist) {
+		return apart, empty(apart) // the data directory is new: what is there belonged to an earlier one of the same name
+	}
+	return apart, nil
+}
+
+// reset removes what earlier runs left, but not while one of them runs, and not the authority that browsers may trust.
+func (s *system) reset(cluster string) error {
+	if err := empty(cluster); err != nil {
 		return err
 	}
-	defer release()
-	for _, name := range []string{"pg", "secrets", "people.json", "application.log", "edge.log", "postgres.log", "postgres.log.1"} {
+	for _, name := range []string{"secrets", "people.json", "application.log", "edge.log"} {
 		if err := os.RemoveAll(filepath.Join(string(s.dir), name)); err != nil {
 			return fmt.Errorf("removing earlier data: %w", err)
 		}
 	}
 	s.tell.step("reset", "earlier data is gone")
+	return nil
+}
+
+// empty throws a cluster away that nobody runs.
+func empty(cluster string) error {
+	release, err := postgres.Hold(cluster)
+	if err != nil {
+		return err
+	}
+	defer release()
+	for _, name := range []string{"pg", "postgres.log", "postgres.log.1"} {
+		if err := os.RemoveAll(filepath.Join(cluster, name)); err != nil {
+			return fmt.Errorf("removing earlier data: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -46,7 +47,7 @@ func upCommand(app redoubt.App) *cobra.Command {
 	c.Flags().StringVar(&f.dataDir, "data-dir", defaultDataDir(), "where to keep the database, keys and logs")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8443", "where the edge listens; port 0 chooses one")
 	c.Flags().StringVar(&f.listenHTTP, "listen-http", "", "where plain HTTP is redirected; the default is port 8080, or a free one")
-	c.Flags().StringVar(&f.databaseURL, "database-url", os.Getenv("REDOUBT_DATABASE_URL"), "use this PostgreSQL database, as an administrator, instead of a private one")
+	c.Flags().StringVar(&f.databaseURL, "database-url", "", "use this PostgreSQL database, as an administrator, instead of a private one (REDOUBT_DATABASE_URL)")
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line, for machines")
 	c.Flags().BoolVar(&f.reset, "reset", false, "throw away the data of earlier runs first; certificates stay")
 	return c
@@ -88,8 +89,17 @@ func (d upDir) create() error {
 	if err := os.MkdirAll(filepath.Dir(string(d)), 0o755); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
-	if err := os.MkdirAll(string(d), mode); err != nil {
+	if err := os.Mkdir(string(d), mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("making the data directory: %w", err)
+	}
+	info, err := os.Stat(string(d))
+	if err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	if pass := info.Mode().Perm() | mode; pass != info.Mode().Perm() { // one that was made for us, as by mktemp -d
+		if err := os.Chmod(string(d), pass); err != nil {
+			return fmt.Errorf("making the data directory: %w", err)
+		}
 	}
 	return nil
 }
@@ -104,15 +114,16 @@ func (f *upFlags) check() error {
 		return usageError{fmt.Errorf("--data-dir: %w", err)}
 	}
 	f.dataDir = abs
+	if f.databaseURL == "" { // not the flag's default, which help would show with its password
+		f.databaseURL = os.Getenv("REDOUBT_DATABASE_URL")
+	}
+	if err := checkLoopback("--listen", f.listen); err != nil {
+		return err
+	}
 	if f.listenHTTP == "" {
 		f.listenHTTP = defaultHTTP(f.listen)
 	}
-	for name, address := range map[string]string{"--listen": f.listen, "--listen-http": f.listenHTTP} {
-		if err := checkLoopback(address); err != nil {
-			return hinted{usageError{fmt.Errorf("%s %w", name, err)}, "up is for development: its identity provider lets anyone become anyone, so it stays on this machine (127.0.0.1, [::1] or localhost)"}
-		}
-	}
-	return nil
+	return checkLoopback("--listen-http", f.listenHTTP)
 }
 
 // defaultHTTP is 8080 beside the usual port, and a free port beside any other.
@@ -124,16 +135,17 @@ func defaultHTTP(listen string) string {
 	return net.JoinHostPort(host, "0")
 }
 
-func checkLoopback(address string) error {
+func checkLoopback(flag, address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || port == "" {
-		return errors.New("is not host:port")
+		return usageError{fmt.Errorf("%s is not host:port", flag)}
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil {
-		return errors.New("has no port between 0 and 65535")
+		return usageError{fmt.Errorf("%s has no port between 0 and 65535", flag)}
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return errors.New("is not an address of this machine alone")
+		return hinted{usageError{fmt.Errorf("%s is not an address of this machine alone", flag)},
+			"up is for development: its identity provider lets anyone become anyone, so it stays on 127.0.0.1, [::1] or localhost"}
 	}
 	return nil
 }

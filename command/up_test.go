@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -394,6 +395,43 @@ func gone(t *testing.T, pids []int) {
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
+	}
+}
+
+// TestADataDirectoryThatOnlyRootCanEnter is what a temporary folder of root's is: the server, which is never root, has its files
+// elsewhere then.
+func TestADataDirectoryThatOnlyRootCanEnter(t *testing.T) {
+	before, _ := filepath.Glob("/var/lib/redoubt/clusters/*")
+	t.Cleanup(func() {
+		after, _ := filepath.Glob("/var/lib/redoubt/clusters/*")
+		for _, cluster := range after {
+			if !slices.Contains(before, cluster) {
+				os.RemoveAll(cluster)
+			}
+		}
+	})
+	dir := filepath.Join(t.TempDir(), "deep", "data") // t.TempDir's parent is closed to others
+	first := mustStart(t, dir)
+	key := first.key(t, "bob@acme.test", "Acme")
+	if err := first.end(); err != nil {
+		t.Fatal(err)
+	}
+	again := mustStart(t, dir)
+	if status, body := again.ask(t, "GET", "/api/v1/me", key, ""); status != http.StatusOK {
+		t.Errorf("after a restart a key answers %d: %s", status, body)
+	}
+	if err := again.end(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	fresh := mustStart(t, dir) // the same name, and nothing of the old
+	if status, _ := fresh.ask(t, "GET", "/api/v1/me", key, ""); status != http.StatusUnauthorized {
+		t.Errorf("a new data directory of the same name knows an old key: %d", status)
+	}
+	if err := fresh.end(); err != nil {
+		t.Fatal(err)
 	}
 }
 

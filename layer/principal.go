@@ -57,7 +57,9 @@ func (p Principal) CredentialID() string { return p.get().ID }
 func (p Principal) Administrator() bool { return p.get().Administrator }
 
 // Has reports whether p's credential allows scope, by the claims that identity verified. The database has its own opinion.
-func (p Principal) Has(scope string) bool { return p.facts != nil && slices.Contains(p.facts.Scopes, scope) }
+func (p Principal) Has(scope string) bool {
+	return p.facts != nil && slices.Contains(p.facts.Scopes, scope)
+}
 
 // AuthTime is when the person last proved to the provider who they are. It is zero for an API key.
 func (p Principal) AuthTime() time.Time { return p.get().AuthTime }

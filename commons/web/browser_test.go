@@ -15,9 +15,9 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"github.com/redoubt-dev/redoubt/internal/browser"
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/commons/web"
+	"github.com/redoubt-dev/redoubt/internal/browser"
 )
 
 // policy is the strictest that the transport layer may send (SYSTEM T2): the pages have to live with it.

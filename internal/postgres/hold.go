@@ -9,3 +9,14 @@ func Hold(dir string) (release func(), err error) {
 	}
 	return held.release, nil
 }
+
+// Reachable reports whether the account that the server would run as can get to dir, which must exist. Started by root, that is
+// another account, and a parent folder may keep it out.
+func Reachable(b Binaries, dir string) error {
+	c := Config{Binaries: b, Dir: dir}
+	who, err := serverAccount(c.data())
+	if err != nil {
+		return err
+	}
+	return who.checkReach(c)
+}

@@ -81,4 +81,3 @@ func (s *Service) KeyLives(ctx context.Context, key string) bool {
 
 // SessionCookie is the cookie that a browser with that token sends; for tests.
 func SessionCookie(token string) *http.Cookie { return cookie(sessionCookie, token, time.Hour) }
-

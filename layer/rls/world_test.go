@@ -119,7 +119,7 @@ func say(t testing.TB, conn *pgx.Conn, sql string) (got, state string) {
 				row = append(row, string(v))
 			}
 		}
-		if len(r.FieldDescriptions) > 0 {
+		if len(r.Rows) > 0 || r.CommandTag.Select() {
 			got = strings.Join(row, " ")
 		} else if r.Err == nil {
 			got = r.CommandTag.String()
