@@ -36,6 +36,9 @@ type App struct {
 	// Example fills an organization with content for `redoubt up`; nil for none. It runs with each person's own Principal, so
 	// it can do nothing that they could not.
 	Example func(ctx context.Context, p Parts, people []Person) error
+	// ExampleAge is SQL that spreads the example over the days before, so that its pages look lived in; "" leaves everything new.
+	// `redoubt up` runs it once, as the superuser and without triggers: no caller could move time.
+	ExampleAge string
 }
 
 // A Person is one of the people of an example.

@@ -166,6 +166,14 @@ func TestADayInTheBrowser(t *testing.T) { // SYSTEM R, I1, I4, I5, T2, T3
 	bob.sees("There is nothing here.") // not even that the page exists
 	bob.shots("problem")
 
+	bob.open("/sessions")
+	bob.do(chromedp.Click(chromedp.CSS(`details.menu-account summary`)))
+	bob.click(`form[action="/sign-out"] button`)
+	bob.sees("You are signed out") // here and at the provider, who asks again
+	bob.shots("signed-out")
+	bob.open("/orders")
+	bob.sees("anyone can become anyone")
+
 	erin := browse(t, up)
 	erin.signIn("dev-erin")
 	erin.sees("Acme")

@@ -130,6 +130,9 @@ func (s *system) fill(ctx context.Context) error {
 		if err := s.app.Example(ctx, redoubt.Parts{DB: db, Identity: ids, Provider: o.ProviderName}, people); err != nil {
 			return fmt.Errorf("filling in the example: %w", err)
 		}
+		if err := s.age(ctx); err != nil {
+			return fmt.Errorf("spreading the example over time: %w", err)
+		}
 	}
 	for _, p := range people {
 		if err := s.describe(ctx, db, ids, p); err != nil {
@@ -162,6 +165,16 @@ func (s *system) provision(ctx context.Context) error {
 		}
 	}
 	return identity.Provision(ctx, admin, organizations, people)
+}
+
+// age runs the application's ExampleAge, without triggers: the trail would otherwise record nobody's changes, and refuse them.
+func (s *system) age(ctx context.Context) error {
+	admin, err := pgx.Connect(ctx, s.admin)
+	if err != nil {
+		return err
+	}
+	defer admin.Close(context.WithoutCancel(ctx))
+	return admin.PgConn().Exec(ctx, "begin; set local session_replication_role = replica;"+s.app.ExampleAge+";commit").Close()
 }
 
 // signIn opens a short session for each person in each organization, as if the provider had said so: it is our provider. A

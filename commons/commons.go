@@ -32,6 +32,7 @@ var App = redoubt.App{
 	Start:      start,
 	Onboarding: "/onboarding",
 	Example:    example,
+	ExampleAge: exampleAge,
 }
 
 func start(p redoubt.Parts) (redoubt.Routes, error) {

@@ -157,3 +157,17 @@ func (s story) trade(ctx context.Context, sh *shop.Shop, members map[string]laye
 	}
 	return nil
 }
+
+// exampleAge makes the newest post an hour and a half old, each one before it most of a day older, and lets answers and orders
+// follow in their time.
+const exampleAge = `
+update commons.post p set created_at = now() - interval '97 minutes' - n.behind * interval '19 hours 23 minutes'
+  from (select organization_id, id, row_number() over (partition by organization_id order by created_at desc, id) - 1 as behind from commons.post) n
+ where n.organization_id = p.organization_id and n.id = p.id;
+update commons.comment c set created_at = p.created_at + n.place * interval '17 minutes'
+  from commons.post p, (select organization_id, id, row_number() over (partition by organization_id, post_id order by created_at, id) as place from commons.comment) n
+ where p.organization_id = c.organization_id and p.id = c.post_id and n.organization_id = c.organization_id and n.id = c.id;
+update commons.order_ o set created_at = now() - interval '52 minutes' - n.behind * interval '26 hours 11 minutes'
+  from (select organization_id, id, row_number() over (partition by organization_id order by created_at desc, id) - 1 as behind from commons.order_) n
+ where n.organization_id = o.organization_id and n.id = o.id;
+update identity.membership set created_at = created_at - interval '41 days';`

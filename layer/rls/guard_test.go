@@ -16,11 +16,11 @@ var holes = []struct{ name, before, sql string }{
 	{"a table without organization_id", ``, `create table app.t (id int)`},
 	{"a table whose organization_id may be null", ``, `create table app.t (organization_id uuid)`},
 	{"a table whose organization_id is text", ``, `create table app.t (organization_id text not null)`},
-	{"a table from a query", ``, `create table app.t as select body from app.note`},
-	{"a table from SELECT INTO", ``, `select body into app.t from app.note`},
+	{"a table from a query", ``, `create table app.t as select 1 as x`},
+	{"a table from SELECT INTO", ``, `select 1 as x into app.t`},
 	{"a table in a schema made with it", ``, `create schema s create table t (id int)`},
 	{"a table in a schema made before", `create schema s`, `create table s.t (id int)`},
-	{"a table like another, without its organization", ``, `create table app.t (like app.note excluding all); alter table app.t drop organization_id`},
+	{"a table like another, without its organization", ``, `create table app.t (like app.note excluding all); alter table app.t drop organization_id cascade`},
 	{"a table that may be null later", ``, `alter table app.note drop constraint note_pkey cascade; alter table app.note alter organization_id drop not null`},
 	{"dropping organization_id", ``, `alter table app.note drop column organization_id cascade`},
 	{"renaming organization_id", ``, `alter table app.note rename organization_id to x`},
@@ -36,9 +36,8 @@ var holes = []struct{ name, before, sql string }{
 	{"a view with its owner's eyes, later", `create view app.v with (security_invoker = true) as select * from app.note`, `alter view app.v set (security_invoker = false)`},
 	{"a view with its owner's eyes, by reset", `create view app.v with (security_invoker = true) as select * from app.note`, `alter view app.v reset (security_invoker)`},
 	{"a view replaced by one with its owner's eyes", `create view app.v with (security_invoker = true) as select * from app.note`, `create or replace view app.v with (security_invoker = false) as select * from app.note`},
-	{"a materialized view", ``, `create materialized view app.v as select body from app.note`},
+	{"a materialized view", ``, `create materialized view app.v as select 1 as x`},
 	{"a foreign table", ``, `create foreign table app.t (organization_id uuid not null) server away`},
-	{"a foreign table for a partition", ``, `create table app.t (` + column + `) partition by hash (organization_id); create foreign table app.p partition of app.t for values with (modulus 1, remainder 0) server away`},
 	{"a unique index over all organizations", ``, `create unique index on app.note (slug)`},
 	{"a unique index that ends with the organization", ``, `create unique index on app.note (slug, organization_id)`},
 	{"a unique index over an expression", ``, `create unique index on app.note (lower(slug), organization_id)`},
@@ -46,11 +45,11 @@ var holes = []struct{ name, before, sql string }{
 	{"a unique column", ``, `alter table app.note add x int unique`},
 	{"a primary key over all organizations", ``, `create table app.t (organization_id uuid not null, id uuid primary key)`},
 	{"an exclusion over all organizations", ``, `alter table app.note add exclude using btree (slug with =)`},
-	{"an exclusion that compares organizations otherwise", ``, `alter table app.note add exclude using btree (organization_id with <, slug with =)`},
-	{"a foreign key to a row of any organization", `alter table app.note drop constraint note_pkey cascade; alter event trigger redoubt_command disable; alter table app.note add unique (id); alter event trigger redoubt_command enable`,
+	{"an exclusion that compares organizations otherwise", ``, `alter table app.note add exclude using gist (organization_id with <>, slug with =)`},
+	{"a foreign key to a row of any organization", `alter event trigger redoubt_command disable; alter table app.note add unique (id); alter event trigger redoubt_command enable`,
 		`create table app.t (` + column + `, note_id uuid references app.note (id))`},
 	{"a foreign key that pairs the organization with something else", ``, `create table app.t (` + column + `, x uuid, foreign key (x, id) references app.note (organization_id, id))`},
-	{"a foreign key added later", ``, `alter table app.reply add x uuid, add foreign key (x, note_id) references app.note (organization_id, id)`},
+	{"a foreign key added later", ``, `alter table app.reply add x uuid, add foreign key (x, note_id) references app.note (organization_id, id) not valid`},
 	{"disabling the audit trigger", ``, `alter table app.note disable trigger audit_row`},
 	{"disabling every trigger", ``, `alter table app.note disable trigger user`},
 	{"the audit trigger under replication alone", ``, `alter table app.note enable replica trigger audit_row`},
@@ -58,9 +57,9 @@ var holes = []struct{ name, before, sql string }{
 	{"renaming the audit trigger", ``, `alter trigger audit_row on app.note rename to x`},
 	{"an audit trigger that does something else", `create function app.nothing() returns trigger language plpgsql as 'begin return null; end'`,
 		`create or replace trigger audit_row after insert or update or delete on app.note for each row execute function app.nothing()`},
-	{"an audit trigger that sees only inserts", ``, `create or replace trigger audit_row after insert on app.note for each row execute function audit.row()`},
-	{"an audit trigger that sees only one column", ``, `create or replace trigger audit_row after insert or update of slug or delete on app.note for each row execute function audit.row()`},
-	{"an audit trigger with a condition", ``, `create or replace trigger audit_row after insert or update or delete on app.note for each row when (false) execute function audit.row()`},
+	{"an audit trigger that sees only inserts", `set local role postgres`, `create or replace trigger audit_row after insert on app.note for each row execute function audit.row()`},
+	{"an audit trigger that sees only one column", `set local role postgres`, `create or replace trigger audit_row after insert or update of slug or delete on app.note for each row execute function audit.row()`},
+	{"an audit trigger with a condition", `set local role postgres`, `create or replace trigger audit_row after insert or update or delete on app.note for each row when (false) execute function audit.row()`},
 	{"a rule", ``, `create rule x as on insert to app.note do also select 1`},
 	{"a rule that hides a change", ``, `create rule x as on delete to app.note do instead nothing`},
 	{"a function with its owner's rights and no search path", ``, `create function app.f() returns int security definer language sql as 'select 1'`},
@@ -79,8 +78,9 @@ var holes = []struct{ name, before, sql string }{
 	{"granting UPDATE of organization_id to everybody", ``, `grant update (organization_id) on app.note to public`},
 	{"granting TRUNCATE on what will be made", `alter default privileges in schema app grant truncate on tables to redoubt_app`, `create table app.t (` + column + `)`},
 	{"granting to everybody what will be made", `alter default privileges in schema app grant select on tables to public`, `create table app.t (` + column + `)`},
-	{"a child without isolation", `create table app.child () inherits (app.note)`, `alter table app.child disable row level security`},
-	{"a partition without isolation", ``, `create table app.t (` + column + `) partition by hash (organization_id); create table app.p partition of app.t for values with (modulus 1, remainder 0); alter table app.p disable row level security`},
+	{"a partitioned table", ``, `create table app.t (` + column + `) partition by hash (organization_id)`},
+	{"a child", ``, `create table app.t () inherits (app.note)`},
+	{"a table that becomes a child", `create table app.t (` + column + `); create table app.u (` + column + `)`, `alter table app.t inherit app.u`},
 	{"an exempt table that the application may write", `insert into guard.global_table values ('app.country', 'Countries are the same for everybody.')`,
 		`create table app.country (name text); grant insert on app.country to redoubt_app`},
 	{"a tenant table renamed to an exempt one", `insert into guard.global_table values ('app.country', 'Countries are the same for everybody.'); revoke all on app.note from redoubt_app`,
@@ -94,20 +94,20 @@ const noGuard = `alter event trigger redoubt_command disable; alter event trigge
 
 func TestTheGuardRefusesHoles(t *testing.T) { // SYSTEM D1, D4, D5
 	h := newTheft(t, layertest.Disposable)
-	say(t, h.admin, `create foreign data wrapper nowhere; create server away foreign data wrapper nowhere; grant usage on foreign server away to redoubt_owner`)
+	say(t, h.admin, `create extension btree_gist schema extension; grant usage on schema extension to redoubt_owner; create foreign data wrapper nowhere; create server away foreign data wrapper nowhere; grant usage on foreign server away to redoubt_owner`)
 	for _, c := range holes {
 		t.Run(c.name, func(t *testing.T) {
 			for _, guarded := range []bool{true, false} {
 				tx := begin(t, h.admin)
-				if !guarded {
-					say(t, h.admin, noGuard)
-				}
 				owner := !strings.Contains(c.before, "guard.") && !strings.Contains(c.before, "event trigger") && !strings.Contains(c.before, "away")
 				if owner {
 					say(t, h.admin, `set local role redoubt_owner`)
 				}
 				if got, state := say(t, h.admin, c.before); state != "" {
 					t.Fatalf("preparing: %s %s", got, state)
+				}
+				if !guarded {
+					say(t, h.admin, `reset role; `+noGuard)
 				}
 				if !strings.Contains(c.before, "role postgres") {
 					say(t, h.admin, `set local role redoubt_owner`)
@@ -211,8 +211,8 @@ var repairs = []struct{ name, sql string }{
 	{"a column grant", `grant update (body) on app.note to redoubt_app`},
 	{"dropping a table", `drop table app.reply`},
 	{"dropping a schema", `drop schema app cascade`},
-	{"a table with partitions", `create table app.t (` + column + `) partition by hash (organization_id); create table app.p partition of app.t for values with (modulus 1, remainder 0)`},
-	{"a table with a child", `create table app.child () inherits (app.note)`},
+	{"a foreign key on a table with rows", `alter table app.reply add foreign key (organization_id, note_id) references app.note (organization_id, id)`},
+	{"a check on a table with rows", `alter table app.note add check (number < 1000)`},
 }
 
 func TestTheGuardLetsAMigrationWork(t *testing.T) { // SYSTEM D5
@@ -233,28 +233,23 @@ func TestTheGuardLetsAMigrationWork(t *testing.T) { // SYSTEM D5
 func TestIsolationComesOnByItself(t *testing.T) { // SYSTEM D1, D5
 	h := newTheft(t, layertest.Disposable)
 	conn := h.AsMigrator(t)
-	say(t, conn, `set role redoubt_owner; create table app.t (`+column+`, body text); grant select, insert on app.t to redoubt_app;
-		create table app.part (`+column+`) partition by hash (organization_id); create table app.part0 partition of app.part for values with (modulus 1, remainder 0);
-		grant select, insert on app.part, app.part0 to redoubt_app`)
+	say(t, conn, `set role redoubt_owner; create table app.t (`+column+`); grant select, insert on app.t to redoubt_app`)
 	app := h.AsApp(t)
-	for _, table := range []string{"app.t", "app.part", "app.part0"} {
-		for i, c := range []*layertest.Caller{h.alice, h.dave} {
-			tx := begin(t, app)
-			enter(t, app, c.Session())
-			say(t, app, `insert into `+table+` (id) values ('00000000-0000-0000-0000-00000000000`+string(rune('1'+i))+`')`)
-			if err := tx.Commit(t.Context()); err != nil {
-				t.Fatalf("%s: %v", table, err)
-			}
+	for i, c := range []*layertest.Caller{h.alice, h.dave} {
+		tx := begin(t, app)
+		enter(t, app, c.Session())
+		say(t, app, `insert into app.t (id) values ('00000000-0000-0000-0000-00000000000`+string(rune('1'+i))+`')`)
+		if err := tx.Commit(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-		begin(t, app)
-		enter(t, app, h.dave.Session())
-		if got, state := say(t, app, `select id from `+table); got != `00000000-0000-0000-0000-000000000002` {
-			t.Errorf("%s: got %q %s", table, got, state)
-		}
-		say(t, app, `rollback`)
-		if got, _ := say(t, h.admin, `select count(distinct actor) from audit.log where entity in ('`+table+`', '`+table+`0') and action = 'insert'`); got != "2" {
-			t.Errorf("%s: %s actors in the audit trail, want 2", table, got)
-		}
+	}
+	begin(t, app)
+	enter(t, app, h.dave.Session())
+	if got, state := say(t, app, `select id from app.t`); got != `00000000-0000-0000-0000-000000000002` {
+		t.Errorf("got %q %s", got, state)
+	}
+	if got, _ := say(t, h.admin, `select count(distinct actor) from audit.log where entity = 'app.t' and action = 'insert'`); got != "2" {
+		t.Errorf("%s actors in the audit trail, want 2", got)
 	}
 	if got, state := say(t, h.admin, `select guard.check_all()`); state != "" {
 		t.Errorf("%s %s", got, state)

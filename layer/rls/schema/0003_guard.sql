@@ -34,7 +34,13 @@ declare
   bad text;
 begin
   select * into c from pg_class where oid = t;
-  if c.oid is null or not guard.tenant_schema(c.relnamespace) then
+  if c.oid is null then
+    return;
+  end if;
+  if not guard.tenant_schema(c.relnamespace) then
+    if exists (select from pg_policy where polrelid = t and polname = 'redoubt_floor') then
+      raise exception 'redoubt: tenant table % must stay in a schema of redoubt_owner', t::regclass using errcode = '42501';
+    end if;
     return;
   end if;
   if c.relkind in ('f', 'm') then
@@ -49,7 +55,13 @@ begin
   if c.relkind not in ('r', 'p') then
     return;
   end if;
+  if c.relkind = 'p' or exists (select from pg_inherits where inhrelid = t) then
+    raise exception 'redoubt: % is partitioned or inherits: who asks a parent passes by the policies of its children', t::regclass using errcode = '42501';
+  end if;
   if exists (select from guard.global_table where name = t::regclass::text) then
+    if c.relrowsecurity then
+      raise exception 'redoubt: tenant table % cannot become a global one', t::regclass using errcode = '42501';
+    end if;
     if has_table_privilege('redoubt_app', t, 'INSERT, UPDATE, DELETE, TRUNCATE') then
       raise exception 'redoubt: global table % must be read-only for the application', t::regclass using errcode = '42501';
     end if;
@@ -68,12 +80,15 @@ begin
        and pg_get_expr(p.polwithcheck, t) = '(organization_id = ( SELECT redoubt.org() AS org))') then
     raise exception 'redoubt: the floor policy of % is missing or changed', t::regclass using errcode = '42501';
   end if;
-  if not exists (select from pg_trigger where tgrelid = t and tgname = 'audit_row' and tgenabled in ('O', 'A')) then
-    raise exception 'redoubt: the audit trigger of % is missing or disabled', t::regclass using errcode = '42501';
+  if not exists (select from pg_trigger where tgrelid = t and tgname = 'audit_row' and tgenabled in ('O', 'A') and tgfoid = 'audit.row()'::regprocedure
+       and tgtype = 29 and tgqual is null and cardinality(tgattr::int2[]) = 0) then -- 29: after insert, update or delete, for each row
+    raise exception 'redoubt: the audit trigger of % is missing, disabled or changed', t::regclass using errcode = '42501';
   end if;
-  select i.indexrelid::regclass::text into bad from pg_index i where i.indrelid = t and i.indisunique and (i.indkey::int2[])[0] is distinct from org limit 1;
+  select i.indexrelid::regclass::text into bad from pg_index i left join pg_constraint k on k.conindid = i.indexrelid and k.contype = 'x'
+   where i.indrelid = t and (i.indisunique or i.indisexclusion)
+     and ((i.indkey::int2[])[0] is distinct from org or i.indisexclusion and k.conexclop[1] is distinct from 'pg_catalog.=(uuid,uuid)'::regoperator) limit 1;
   if bad is not null then
-    raise exception 'redoubt: unique index % must begin with organization_id', bad
+    raise exception 'redoubt: unique or exclusive index % must begin with organization_id', bad
       using errcode = '42501', hint = 'A unique index over all organizations tells one of them what another has.';
   end if;
   select k.conname into bad from pg_constraint k join pg_class f on f.oid = k.confrelid
@@ -89,7 +104,8 @@ begin
   if has_table_privilege('redoubt_app', t, 'TRUNCATE, REFERENCES, TRIGGER') or has_column_privilege('redoubt_app', t, 'organization_id', 'UPDATE') then
     raise exception 'redoubt: the application may not truncate % nor move its rows to another organization', t::regclass using errcode = '42501';
   end if;
-  if exists (select from aclexplode(c.relacl) a where a.grantee = 0) then
+  if exists (select from aclexplode(c.relacl) a where a.grantee = 0)
+    or exists (select from pg_attribute m, aclexplode(m.attacl) a where m.attrelid = t and a.grantee = 0) then
     raise exception 'redoubt: % must not be granted to everybody', t::regclass using errcode = '42501';
   end if;
 end $$;
@@ -98,7 +114,7 @@ end $$;
 create function guard.check_all() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare t oid;
 begin
-  for t in select oid from pg_class where relkind in ('r', 'p', 'v', 'm', 'f') and guard.tenant_schema(relnamespace) loop
+  for t in select oid from pg_class where relkind in ('r', 'p', 'v', 'm', 'f') loop
     perform guard.check_table(t);
   end loop;
 end $$;
