@@ -211,7 +211,7 @@ var repairs = []struct{ name, sql string }{
 	{"a column grant", `grant update (body) on app.note to redoubt_app`},
 	{"dropping a table", `drop table app.reply`},
 	{"dropping a schema", `drop schema app cascade`},
-	{"a foreign key on a table with rows", `alter table app.reply add foreign key (organization_id, note_id) references app.note (organization_id, id)`},
+	{"a foreign key on a table with rows, for what is to come", `alter table app.reply add foreign key (organization_id, note_id) references app.note (organization_id, id) not valid`},
 	{"a check on a table with rows", `alter table app.note add check (number < 1000)`},
 }
 
