@@ -1,7 +1,10 @@
 package command
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +24,9 @@ func trustCommand() *cobra.Command {
 			act, done := trust.Trust, "is now trusted; restart a browser that is open"
 			if undo {
 				act, done = trust.Untrust, "is no longer trusted"
+			}
+			if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+				return hinted{fmt.Errorf("there is no certificate authority at %s yet", file), "`redoubt up` makes it; give both commands the same --data-dir"}
 			}
 			if err := act(file); err != nil {
 				return err

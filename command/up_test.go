@@ -441,16 +441,17 @@ func TestFlagsThatCannotWork(t *testing.T) {
 		code int
 		says string
 	}{
-		"an address that others can reach": {[]string{"up", "--listen", "0.0.0.0:8443"}, 2, "not an address of this machine alone"},
-		"a name that is not ours":          {[]string{"up", "--listen", "example.com:8443"}, 2, "not an address of this machine alone"},
-		"an address without a port":        {[]string{"up", "--listen", "127.0.0.1"}, 2, "not host:port"},
-		"a port that is none":              {[]string{"up", "--listen", "127.0.0.1:99999"}, 2, "no port between"},
-		"a database address that is none":  {[]string{"up", "--data-dir", dataDir(t), "--database-url", "mysql://x"}, 2, "not a postgres:// address"},
-		"a database that is not there":     {[]string{"up", "--data-dir", dataDir(t), "--database-url", "postgres://u:secret@127.0.0.1:1/d"}, 1, "cannot be reached"},
-		"a flag that does not exist":       {[]string{"up", "--fast"}, 2, "unknown flag"},
-		"a command that does not exist":    {[]string{"down"}, 2, "unknown command"},
-		"serve without orders":             {[]string{"serve"}, 1, "not readable"},
-		"a word where none is taken":       {[]string{"up", "now"}, 2, "unknown command"},
+		"an address that others can reach":   {[]string{"up", "--listen", "0.0.0.0:8443"}, 2, "not an address of this machine alone"},
+		"a name that is not ours":            {[]string{"up", "--listen", "example.com:8443"}, 2, "not an address of this machine alone"},
+		"an address without a port":          {[]string{"up", "--listen", "127.0.0.1"}, 2, "not host:port"},
+		"a port that is none":                {[]string{"up", "--listen", "127.0.0.1:99999"}, 2, "no port between"},
+		"a database address that is none":    {[]string{"up", "--data-dir", dataDir(t), "--database-url", "mysql://x"}, 2, "not a postgres:// address"},
+		"a database that is not there":       {[]string{"up", "--data-dir", dataDir(t), "--database-url", "postgres://u:secret@127.0.0.1:1/d"}, 1, "cannot be reached"},
+		"a flag that does not exist":         {[]string{"up", "--fast"}, 2, "unknown flag"},
+		"a command that does not exist":      {[]string{"down"}, 2, "unknown command"},
+		"trust before there is an authority": {[]string{"trust", "--data-dir", dataDir(t)}, 1, "no certificate authority"},
+		"serve without orders":               {[]string{"serve"}, 1, "not readable"},
+		"a word where none is taken":         {[]string{"up", "now"}, 2, "unknown command"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errs strings.Builder

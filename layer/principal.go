@@ -15,14 +15,15 @@ import (
 //
 // The zero Principal is nobody, and every layer refuses it. A Principal is immutable and may be used concurrently.
 type Principal struct {
-	// A pointer to a type of an internal package, so that no conversion or literal can forge one.
-	facts *mint.Facts
+	// Of an internal package's type, so that no conversion or literal can forge one; and behind a function, because no printer or
+	// dumper looks into one: package fmt ignores our methods where a Principal is in a field that is not exported.
+	facts func() *mint.Facts
 }
 
 func init() {
 	mint.Principal = func(f mint.Facts) any {
 		f.Scopes = slices.Clone(f.Scopes)
-		return Principal{&f}
+		return Principal{func() *mint.Facts { return &f }}
 	}
 	mint.Credential = func(p any) string { return p.(Principal).get().Credential }
 }
@@ -31,7 +32,7 @@ func (p Principal) get() mint.Facts {
 	if p.facts == nil {
 		return mint.Facts{}
 	}
-	return *p.facts
+	return *p.facts()
 }
 
 // Nobody reports whether p is the zero Principal: a caller that has not been identified.
@@ -58,7 +59,7 @@ func (p Principal) Administrator() bool { return p.get().Administrator }
 
 // Has reports whether p's credential allows scope, by the claims that identity verified. The database has its own opinion.
 func (p Principal) Has(scope string) bool {
-	return p.facts != nil && slices.Contains(p.facts.Scopes, scope)
+	return p.facts != nil && slices.Contains(p.facts().Scopes, scope)
 }
 
 // AuthTime is when the person last proved to the provider who they are. It is zero for an API key.
@@ -69,7 +70,8 @@ func (p Principal) String() string {
 	if p.Nobody() {
 		return "nobody"
 	}
-	return fmt.Sprintf("%s %s of %s", p.facts.Kind, p.facts.Profile, p.facts.Organization)
+	f := p.facts()
+	return fmt.Sprintf("%s %s of %s", f.Kind, f.Profile, f.Organization)
 }
 
 // GoString, Format, LogValue and MarshalText keep the credential out of %#v, logs and JSON.

@@ -167,11 +167,11 @@ func (cfg Config) check() (*url.URL, error) {
 
 func checkClients(clients []Client) (problems []error) {
 	if len(clients) > maxClients {
-		problems = append(problems, fmt.Errorf("Clients: %d, at most %d", len(clients), maxClients))
+		problems = append(problems, fmt.Errorf("there are too many clients: %d, at most %d", len(clients), maxClients))
 	}
 	seen := map[string]bool{}
 	for i, c := range clients {
-		wrong := func(what string) { problems = append(problems, fmt.Errorf("Clients[%d]: %s", i, what)) }
+		wrong := func(what string) { problems = append(problems, fmt.Errorf("client %d: %s", i, what)) }
 		if c.ID == "" || seen[c.ID] {
 			wrong("ID is empty or given twice")
 		}
@@ -193,16 +193,16 @@ func checkClients(clients []Client) (problems []error) {
 
 func checkPeople(people []Person) (problems []error) {
 	if len(people) > maxPeople {
-		problems = append(problems, fmt.Errorf("People: %d, at most %d", len(people), maxPeople))
+		problems = append(problems, fmt.Errorf("there are too many people: %d, at most %d", len(people), maxPeople))
 	}
 	seen := map[string]bool{}
 	for i, one := range people {
 		if one.Subject == "" || len(one.Subject) > 255 || seen[one.Subject] {
-			problems = append(problems, fmt.Errorf("People[%d]: Subject is empty, longer than 255 bytes or given twice", i))
+			problems = append(problems, fmt.Errorf("person %d: Subject is empty, longer than 255 bytes or given twice", i))
 		}
 		seen[one.Subject] = true
 		if one.Name == "" {
-			problems = append(problems, fmt.Errorf("People[%d]: Name is empty", i))
+			problems = append(problems, fmt.Errorf("person %d: Name is empty", i))
 		}
 	}
 	return problems

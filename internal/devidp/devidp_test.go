@@ -207,8 +207,8 @@ func TestNewReportsEveryProblemAtOnce(t *testing.T) {
 	_, err := devidp.New(devidp.Config{Issuer: "https://idp.example", Algorithm: "HS256",
 		Clients: []devidp.Client{{RedirectURIs: []string{"javascript:alert(1)"}}, {ID: "a", Secret: "s"}, {ID: "a", Secret: "s", RedirectURIs: []string{"/cb"}}},
 		People:  []devidp.Person{{Name: "A"}, {Subject: "b"}}})
-	for _, want := range []string{"not loopback", "Algorithm", "Clients[0]: ID", "Clients[0]: Secret", "Clients[0]: an address", "Clients[1]: Redirect",
-		"Clients[2]: ID", "Clients[2]: an address", "People[0]: Subject", "People[1]: Name"} {
+	for _, want := range []string{"not loopback", "Algorithm", "client 0: ID", "client 0: Secret", "client 0: an address", "client 1: Redirect",
+		"client 2: ID", "client 2: an address", "person 0: Subject", "person 1: Name"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to mention %q", err, want)
 		}

@@ -46,8 +46,6 @@ func (s *shelf[V]) drop(key string) {
 	}
 }
 
-func (s *shelf[V]) len() int { return s.order.Len() }
-
 // random is 256 bits that nobody can guess.
 func random() string {
 	b := make([]byte, 32)

@@ -41,6 +41,7 @@ func TestRulesBite(t *testing.T) {
 		{"an application with a database of its own", applicationOutside, lists{}, map[string]string{"commons/shop/s.go": program + "import _ \"github.com/jackc/pgx/v5\"\n"}, "through package rls"},
 
 		{"a stranger at mint's door", mintDoors, lists{}, map[string]string{"x/x.go": program + "import \"" + module + "/layer/internal/mint\"\nvar _ = mint.Principal\n"}, "x uses Principal"},
+		{"a test at mint's door", mintDoors, lists{}, map[string]string{"x/x_test.go": program + "import \"" + module + "/layer/internal/mint\"\nvar _ = mint.Principal\n"}, "x uses Principal (test)"},
 		{"mint under another name", mintDoors, lists{}, map[string]string{"x/x.go": program + "import m \"" + module + "/layer/internal/mint\"\nvar _ = m.Gate{}\n"}, "x uses Gate"},
 		{"mint without a name", mintDoors, lists{}, map[string]string{"x/x.go": program + "import . \"" + module + "/layer/internal/mint\"\n"}, "import it by its name"},
 		{"a door that nobody uses", mintDoors, lists{mint: map[use]string{{"x", "Gate"}: "listed"}}, map[string]string{"x/x.go": program}, "no longer uses Gate"},
@@ -74,6 +75,8 @@ func TestRulesBite(t *testing.T) {
 		{"a command that is not there", namedCommands, lists{}, map[string]string{"a.md": "run `redoubt fly`"}, "no such command"},
 		{"a flag that is not there", namedCommands, lists{}, map[string]string{"a.md": "```sh\nredoubt up --fly\n```", "command/c.go": upSource}, "no flag --fly"},
 		{"a flag that is there", namedCommands, lists{}, map[string]string{"a.md": "    redoubt up --json", "command/c.go": upSource}, ""},
+		{"a comment with a command that is not there", namedCommands, lists{}, map[string]string{"x/x.go": program + "// Run `redoubt fly`.\n", "command/c.go": upSource}, "no such command"},
+		{"a comment with a document that is not there", namedFiles, lists{}, map[string]string{"x/x.go": program + "// See docs/" + "gone.md.\n"}, "names docs/gone.md"},
 		{"a folder to run that is not there", namedCommands, lists{}, map[string]string{"a.md": "`go vet ./gone/...`"}, "there is no gone"},
 		{"a snippet that is in no file", snippets, lists{}, map[string]string{"a.md": "```go\nx := 1\n```"}, "in no file"},
 		{"a snippet that is compiled", snippets, lists{}, map[string]string{"a.md": "```go\nvar x = 1\n```", "x/x.go": program + "var x = 1\n"}, ""},

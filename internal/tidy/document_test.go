@@ -2,6 +2,7 @@ package tidy
 
 import (
 	"go/ast"
+	"iter"
 	"path"
 	"regexp"
 	"slices"
@@ -50,6 +51,9 @@ var (
 	linkForm = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	spanForm = regexp.MustCompile("`([^`]+)`")
 	pathForm = regexp.MustCompile(`^\.?[A-Za-z0-9_][A-Za-z0-9_./-]*$`)
+
+	documentForm = regexp.MustCompile(`\bdocs/[\w./-]+\.md\b`)
+	typedForm    = regexp.MustCompile("`(redoubt [a-z][^`]*)`")
 )
 
 // links: what a document points at is there, heading included.
@@ -115,7 +119,29 @@ func namedFiles(h *house) (faults []string) {
 			}
 		}
 	}
+	for at, comment := range h.comments() {
+		for _, name := range documentForm.FindAllString(comment, -1) {
+			if !h.exists(name) {
+				faultf(&faults, "a comment in %s names %s, which is not there: mend the name or write the file", at, name)
+			}
+		}
+	}
 	return faults
+}
+
+// comments gives every comment of the Go files, with its file.
+func (h *house) comments() iter.Seq2[string, string] {
+	return func(yield func(at, comment string) bool) {
+		for _, dir := range h.dirs() {
+			for _, s := range h.rooms[dir].files {
+				for _, c := range s.syntax.Comments {
+					if !yield(s.path, c.Text()) {
+						return
+					}
+				}
+			}
+		}
+	}
 }
 
 func (h *house) meansFile(name string) bool {
@@ -142,6 +168,13 @@ func namedCommands(h *house) (faults []string) {
 			target, isPath := strings.CutPrefix(strings.TrimPrefix(word, "-modfile="), "./")
 			if strings.HasPrefix(code, "go ") && isPath && !h.exists(strings.TrimSuffix(strings.TrimSuffix(target, "..."), "/")) {
 				faultf(&faults, "%s:%d says %q: there is no %s", at, line, code, target)
+			}
+		}
+	}
+	for at, comment := range h.comments() {
+		for _, m := range typedForm.FindAllStringSubmatch(strings.ReplaceAll(comment, "\n", " "), -1) {
+			if fault := wrongArguments(strings.Fields(m[1])[1:], known); fault != "" {
+				faultf(&faults, "a comment in %s says %q: %s", at, m[1], fault)
 			}
 		}
 	}
@@ -172,7 +205,7 @@ func wrongArguments(words []string, known map[string][]string) string {
 	if len(words) == 0 || strings.ToUpper(words[0]) == words[0] || words[0] == "help" || words[0] == "--help" {
 		return ""
 	}
-	flags, ok := known[words[0]]
+	flags, ok := known[strings.TrimRight(words[0], ":,.")]
 	if !ok {
 		return "there is no such command"
 	}

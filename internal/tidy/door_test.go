@@ -43,6 +43,18 @@ func (s source) importsAs(imported string) string {
 	return ""
 }
 
+// forTests marks a use by a test alone, which is listed by itself.
+const forTests = " (test)"
+
+// excuse takes out the uses by tests of what their package may use in earnest.
+func excuse(used map[use][]string, listed map[use]string) {
+	for u := range used {
+		if name, isTest := strings.CutSuffix(u.name, forTests); isTest && listed[use{u.dir, name}] != "" {
+			delete(used, u)
+		}
+	}
+}
+
 // judge compares what is used with what is listed, both ways.
 func judge(faults *[]string, used map[use][]string, listed map[use]string, what, list string) {
 	for u, where := range used {
@@ -57,7 +69,7 @@ func judge(faults *[]string, used map[use][]string, listed map[use]string, what,
 	}
 }
 
-// mintDoors: whoever can mint can be anybody. Tests are not excused.
+// mintDoors: whoever can mint can be anybody. A test that must be somebody says so in the list too.
 func mintDoors(h *house) (faults []string) {
 	const mint = "layer/internal/mint"
 	used := map[use][]string{}
@@ -74,11 +86,15 @@ func mintDoors(h *house) (faults []string) {
 			s.selected(func(of, name string) {
 				if of == as {
 					u := use{dir, name}
+					if s.test {
+						u.name += forTests
+					}
 					used[u] = append(used[u], s.path)
 				}
 			})
 		}
 	}
+	excuse(used, h.lists.mint)
 	judge(&faults, used, h.lists.mint, "with it a value can be forged that the layers believe", "mint")
 	return faults
 }

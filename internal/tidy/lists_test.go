@@ -2,7 +2,7 @@ package tidy
 
 // lists is everything that the rules admit by name. Each entry has its reason; an entry that nothing needs is a fault.
 type lists struct {
-	mint    map[use]string    // who may use which door of layer/internal/mint
+	mint    map[use]string    // who may use which door of layer/internal/mint; "(test)" for tests alone
 	hatches map[use]string    // who may use what goes around a layer
 	simple  map[use]string    // who may use PostgreSQL's simple protocol
 	modules map[use]string    // who may import which module of others; "(test)" for tests alone
@@ -23,23 +23,34 @@ const (
 
 var written = lists{
 	mint: map[use]string{
-		{"layer", "Facts"}:               "is the content of a Principal, which layer declares",
-		{"layer", "Principal"}:           "installs the door: mint cannot import layer",
-		{"layer", "Credential"}:          "installs the door: mint cannot import layer",
-		{"layer/identity", "Facts"}:      "writes down what it has verified",
-		{"layer/identity", "Principal"}:  "makes Principals, and is the only one that does",
-		{"layer/identity", "Credential"}: "finds a session in its store again, to end it, to switch it and for the page gate",
-		{"layer/rls", "Credential"}:      "presents the caller's credential to the database",
-		{"layer/rls", "Gate"}:            "asks for it at the door to a transaction that writes",
-		{"layer/gate/action", "Gate"}:    "holds it, and so is the only way to such a transaction",
+		{"layer", "Facts"}:                            "is the content of a Principal, which layer declares",
+		{"layer", "Principal"}:                        "installs the door: mint cannot import layer",
+		{"layer", "Credential"}:                       "installs the door: mint cannot import layer",
+		{"layer/identity", "Facts"}:                   "writes down what it has verified",
+		{"layer/identity", "Principal"}:               "makes Principals, and is the only one that does",
+		{"layer/identity", "Credential"}:              "finds a session in its store again, to end it, to switch it and for the page gate",
+		{"layer/rls", "Credential"}:                   "presents the caller's credential to the database",
+		{"layer/rls", "Gate"}:                         "asks for it at the door to a transaction that writes",
+		{"layer/gate/action", "Gate"}:                 "holds it, and so is the only way to such a transaction",
+		{"layer/gate/route", "Facts" + forTests}:      "makes callers of every kind, to be refused",
+		{"layer/gate/route", "Principal" + forTests}:  "makes callers of every kind, to be refused",
+		{"layer/gate/page", "Facts" + forTests}:       "makes callers of every kind, to be refused",
+		{"layer/gate/page", "Principal" + forTests}:   "makes callers of every kind, to be refused",
+		{"layer/gate/action", "Facts" + forTests}:     "makes callers of every kind, to be refused",
+		{"layer/gate/action", "Principal" + forTests}: "makes callers of every kind, to be refused",
 	},
 	hatches: map[use]string{
-		{"command", "InsecureSignIn"}:             "fills a development database in the name of people whom its own provider knows",
-		{"command", "internal/devidp"}:            "runs the development provider, on this machine alone",
-		{"layer/perimeter", "InsecureSkipVerify"}: "asks no authority about the link's ends: VerifyConnection compares their keys with the pinned ones",
+		{"command", "InsecureSignIn"}:                   "fills a development database in the name of people whom its own provider knows",
+		{"layer/layertest", "InsecureSignIn"}:           "signs people of tests in without a provider",
+		{"layer/layertest", "InsecureWithoutPerimeter"}: "asks the layers inside without an edge, in tests",
+		{"bench", "InsecureSignIn"}:                     "signs the people of a measurement in without a provider",
+		{"bench", "InsecureWithoutPerimeter"}:           "measures the layers inside by themselves",
+		{"command", "internal/devidp"}:                  "runs the development provider, on this machine alone",
+		{"layer/perimeter", "InsecureSkipVerify"}:       "asks no authority about the link's ends: VerifyConnection compares their keys with the pinned ones",
 	},
 	simple: map[use]string{
 		{"backbone/migrate", "PgConn().Exec"}: "runs migrations, which are files of several statements, embedded and without parameters",
+		{"command", "PgConn().Exec"}:          "spreads an example over the days before, by an application's own constant script, in a development database",
 		{"layer/rls", "PgConn().Exec"}:        "sends one constant word, rollback, on a connection whose state is not known",
 	},
 	modules: map[use]string{
@@ -47,6 +58,8 @@ var written = lists{
 		{"command", pgx}:           "makes the database that up uses",
 		{"internal/pgtest", pgx}:   "makes the databases of tests",
 		{"internal/postgres", pgx}: "asks a new server whether it answers",
+		{"layer/layertest", pgx}:   "gives tests connections of each role, to try what a thief of its password would",
+		{"bench", pgx}:             "measures the ways without Redoubt that it is compared with",
 		{"layer/identity", pgx}:    "has a pool and a role of its own, so that identity does not believe what rls believes",
 		{"layer/rls", pgx}:         "talks to PostgreSQL; its batches carry credential and statement in one round trip",
 
@@ -63,11 +76,15 @@ var written = lists{
 		{"command", "golang.org/x/term"}: "tells a person at a terminal from a program",
 		{"layer/perimeter/trust", "github.com/smallstep/truststore"}: "knows the trust stores of systems and browsers",
 
-		{"layer/transport", chromedp + " (test)"}: "asks a real browser whether the policy holds",
-		{"commons/web", chromedp + " (test)"}:     "looks at the pages in a real browser",
-		{"commons/web", cdproto + " (test)"}:      "sets the browser's size and colour scheme",
-		{"commons/web", xnet + " (test)"}:         "reads pages as a tree instead of as text",
-		{"layer/perimeter", xnet + " (test)"}:     "writes HTTP/2 frames that no honest client sends",
+		{"layer/transport", chromedp + forTests}: "asks a real browser whether the policy holds",
+		{"internal/browser", chromedp}:           "starts a real browser for tests",
+		{"command", chromedp + forTests}:         "goes through a day of a person's in a real browser",
+		{"command", cdproto + forTests}:          "sets the browser's size",
+		{"layer/layertest", xnet}:                "reads the forms of pages, for tests that press their buttons",
+		{"commons/web", chromedp + forTests}:     "looks at the pages in a real browser",
+		{"commons/web", cdproto + forTests}:      "sets the browser's size and colour scheme",
+		{"commons/web", xnet + forTests}:         "reads pages as a tree instead of as text",
+		{"layer/perimeter", xnet + forTests}:     "writes HTTP/2 frames that no honest client sends",
 	},
 	long: map[string]string{},
 }

@@ -55,18 +55,14 @@ func modules(h *house) (faults []string) {
 				}
 				u := use{dir, m}
 				if s.test {
-					u.name += " (test)"
+					u.name += forTests
 				}
 				used[u] = append(used[u], s.path)
 				direct[m] = true
 			}
 		}
 	}
-	for u := range used { // who may in earnest may in tests
-		if name, isTest := strings.CutSuffix(u.name, " (test)"); isTest && h.lists.modules[use{u.dir, name}] != "" {
-			delete(used, u)
-		}
-	}
+	excuse(used, h.lists.modules)
 	judge(&faults, used, h.lists.modules, "code of others runs with our rights", "modules")
 	for m, isDirect := range required {
 		switch {

@@ -8,14 +8,17 @@ import (
 	"strings"
 )
 
-// The words are put together here, so that this file does not hold them.
+// The words are put together here, so that this file does not hold them. Each form has the beginnings of what it finds: looking
+// for those first spares most files the slower look.
 var (
 	laterForm   = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X|HA` + `CK)\b(\([A-Z]\d{0,2}\))?`)
 	stopgapForm = regexp.MustCompile(`(?i)\b(for` + ` now|lorem` + ` ipsum|not` + ` implemented|temporary` + ` hack|place` + `holder text)\b`)
 	placeForm   = regexp.MustCompile(`(^|["' (=` + "`" + `])/(work|home|Users)/\w`)
+
+	beginnings = []string{"to" + "do", "fix" + "me", "xx" + "x", "ha" + "ck", "for" + " now", "lorem" + " ", "not" + " impl", "place" + "holder text", "/wo" + "rk/", "/ho" + "me/", "/us" + "ers/"}
 )
 
-// written are the files whose every word is somebody's.
+// writing is the files whose every word is somebody's.
 func (h *house) writing() []string {
 	return slices.DeleteFunc(h.paths(".go", ".sql", ".md", ".html", ".css", ".js"), func(at string) bool {
 		return strings.Contains(at, "testdata/")
@@ -25,6 +28,10 @@ func (h *house) writing() []string {
 // leftovers: what is not done is a number in docs/requirements.md, not a remark in the code.
 func leftovers(h *house) (faults []string) {
 	for _, at := range h.writing() {
+		low := strings.ToLower(h.files[at])
+		if !slices.ContainsFunc(beginnings, func(b string) bool { return strings.Contains(low, b) }) {
+			continue
+		}
 		for i, line := range strings.Split(h.files[at], "\n") {
 			if m := laterForm.FindStringSubmatch(line); m != nil && (m[2] == "" || !strings.HasPrefix(m[1], "TO")) {
 				faultf(&faults, "%s:%d leaves something for later: finish it, or cite the capability's number in parentheses", at, i+1)

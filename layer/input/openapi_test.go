@@ -36,7 +36,7 @@ type Order struct {
 	Gift    bool              `json:"gift,omitempty" example:"true" gorm:"x"`
 	Note    string            `json:"note,omitempty" example:"Thanks"`
 	Hidden  string            `json:"-"`
-	secret  string
+	secret  string            //lint:ignore U1000 an unexported field is what the test is about
 	stamped
 	*linked
 }

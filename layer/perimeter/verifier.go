@@ -139,7 +139,7 @@ func (v *Verifier) open(token string) (c claims, err error) {
 	if strings.Count(token, ".") != 2 {
 		return c, errors.New("the assertion is not in compact form")
 	}
-	jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.EdDSA}) // RFC 8725 section 3.1
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.EdDSA}) // RFC 8725 section 3.1
 	if err != nil {
 		return c, errors.New("the assertion cannot be read, or is not signed with EdDSA") // the parser's words may quote it
 	}

@@ -139,8 +139,14 @@ func TestPresentingTheCredentialCostsNoRoundTrip(t *testing.T) { // SYSTEM D7
 		want int64
 		do   func() error
 	}{
-		{"a read", 1, func() error { _, err := rls.One[int](db.As(t.Context(), who), `select count(*) from app.note`); return err }},
-		{"a read of many", 1, func() error { _, err := rls.All[string](db.As(t.Context(), who), `select body from app.note where number > $1`, 3); return err }},
+		{"a read", 1, func() error {
+			_, err := rls.One[int](db.As(t.Context(), who), `select count(*) from app.note`)
+			return err
+		}},
+		{"a read of many", 1, func() error {
+			_, err := rls.All[string](db.As(t.Context(), who), `select body from app.note where number > $1`, 3)
+			return err
+		}},
 		{"two reads", 2, func() error {
 			as := db.As(t.Context(), who)
 			_, err := rls.One[int](as, `select count(*) from app.note`)
@@ -312,7 +318,10 @@ func TestAConnectionThatWasToyedWithIsClosed(t *testing.T) { // nothing left beh
 		{"a value out of bounds", false, func(as rls.Caller) error { _, err := rls.Do(as, `select 'x'::int`); return err }},
 		{"bad syntax", true, func(as rls.Caller) error { _, err := rls.Do(as, `selec`); return err }},
 		{"a statement that is not allowed", true, func(as rls.Caller) error { _, err := rls.Do(as, `select * from identity.session`); return err }},
-		{"a credential that is refused", true, func(rls.Caller) error { _, err := rls.Do(db.As(t.Context(), revoked.Principal()), `select`); return err }},
+		{"a credential that is refused", true, func(rls.Caller) error {
+			_, err := rls.Do(db.As(t.Context(), revoked.Principal()), `select`)
+			return err
+		}},
 		{"a write in a read", true, func(as rls.Caller) error { _, err := rls.Do(as, `delete from app.note`); return err }},
 		{"a loading past the policies", true, func(as rls.Caller) error { _, err := rls.Do(as, `copy app.note (body) from stdin`); return err }},
 		{"two statements in one", true, func(as rls.Caller) error { _, err := rls.Do(as, `select 1; select 2`); return err }},
@@ -356,7 +365,10 @@ func TestErrorsOfTheDatabaseHaveAnAuthor(t *testing.T) { // SYSTEM A4
 		_, err := action.Do(t.Context(), w.DB, who, "notes:write", func(tx *action.Tx) (int, error) { return 0, do(tx) })
 		return err
 	}
-	if err := do(func(tx *action.Tx) error { _, err := rls.Do(tx, `insert into app.note (body, slug) values ('x', 'submitted')`); return err }); err != nil {
+	if err := do(func(tx *action.Tx) error {
+		_, err := rls.Do(tx, `insert into app.note (body, slug) values ('x', 'submitted')`)
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	cases := []struct {
@@ -365,19 +377,51 @@ func TestErrorsOfTheDatabaseHaveAnAuthor(t *testing.T) { // SYSTEM A4
 		reason layer.Reason
 		do     func(*action.Tx) error
 	}{
-		{"no row", layer.RLS, layer.NotFound, func(tx *action.Tx) error { _, err := rls.One[string](tx, `select body from app.note where id = $1`, id); return err }},
-		{"not an id", layer.RLS, layer.NotFound, func(tx *action.Tx) error { _, err := rls.One[string](tx, `select body from app.note where id = $1::text::uuid`, "submitted"); return err }},
-		{"a reference to nothing", layer.RLS, layer.NotFound, func(tx *action.Tx) error { _, err := rls.Do(tx, `insert into app.reply (note_id) values ($1)`, id); return err }},
-		{"one like it", layer.RLS, layer.Conflict, func(tx *action.Tx) error { _, err := rls.Do(tx, `insert into app.note (body, slug) values ('x', $1)`, "submitted"); return err }},
-		{"out of bounds", layer.RLS, layer.Invalid, func(tx *action.Tx) error { _, err := rls.Do(tx, `insert into app.note (body, number) values ('submitted', $1)`, -1); return err }},
-		{"a missing value", layer.RLS, layer.Invalid, func(tx *action.Tx) error { _, err := rls.Do(tx, `insert into app.note (body) values (null)`); return err }},
-		{"a long value", layer.RLS, layer.Invalid, func(tx *action.Tx) error { _, err := rls.Do(tx, `insert into app.note (body, slug) values ('x', $1)`, strings.Repeat("submitted", 9)); return err }},
+		{"no row", layer.RLS, layer.NotFound, func(tx *action.Tx) error {
+			_, err := rls.One[string](tx, `select body from app.note where id = $1`, id)
+			return err
+		}},
+		{"not an id", layer.RLS, layer.NotFound, func(tx *action.Tx) error {
+			_, err := rls.One[string](tx, `select body from app.note where id = $1::text::uuid`, "submitted")
+			return err
+		}},
+		{"a reference to nothing", layer.RLS, layer.NotFound, func(tx *action.Tx) error {
+			_, err := rls.Do(tx, `insert into app.reply (note_id) values ($1)`, id)
+			return err
+		}},
+		{"one like it", layer.RLS, layer.Conflict, func(tx *action.Tx) error {
+			_, err := rls.Do(tx, `insert into app.note (body, slug) values ('x', $1)`, "submitted")
+			return err
+		}},
+		{"out of bounds", layer.RLS, layer.Invalid, func(tx *action.Tx) error {
+			_, err := rls.Do(tx, `insert into app.note (body, number) values ('submitted', $1)`, -1)
+			return err
+		}},
+		{"a missing value", layer.RLS, layer.Invalid, func(tx *action.Tx) error {
+			_, err := rls.Do(tx, `insert into app.note (body) values (null)`)
+			return err
+		}},
+		{"a long value", layer.RLS, layer.Invalid, func(tx *action.Tx) error {
+			_, err := rls.Do(tx, `insert into app.note (body, slug) values ('x', $1)`, strings.Repeat("submitted", 9))
+			return err
+		}},
 		{"a large number", layer.RLS, layer.Invalid, func(tx *action.Tx) error { _, err := rls.Do(tx, `select 2147483647 + $1::int`, 1); return err }},
-		{"a NUL byte", layer.RLS, layer.Invalid, func(tx *action.Tx) error { _, err := rls.Do(tx, `insert into app.note (body) values ($1)`, "sub\x00mitted"); return err }},
-		{"a policy", layer.RLS, layer.Forbidden, func(tx *action.Tx) error { _, err := rls.Do(tx, `insert into app.note (organization_id, body) values ($1, 'x')`, id); return err }},
+		{"a NUL byte", layer.RLS, layer.Invalid, func(tx *action.Tx) error {
+			_, err := rls.Do(tx, `insert into app.note (body) values ($1)`, "sub\x00mitted")
+			return err
+		}},
+		{"a policy", layer.RLS, layer.Forbidden, func(tx *action.Tx) error {
+			_, err := rls.Do(tx, `insert into app.note (organization_id, body) values ($1, 'x')`, id)
+			return err
+		}},
 		{"a grant", layer.RLS, layer.Forbidden, func(tx *action.Tx) error { _, err := rls.Do(tx, `update app.note set author_id = $1`, id); return err }},
-		{"a scope", layer.GateAction, layer.Forbidden, func(tx *action.Tx) error { _, err := rls.Do(tx, `select redoubt.require($1)`, "members:write"); return err }},
-		{"a queued statement's", layer.RLS, layer.Conflict, func(tx *action.Tx) error { return tx.Queue(`insert into app.note (body, slug) values ('x', $1)`, "submitted") }},
+		{"a scope", layer.GateAction, layer.Forbidden, func(tx *action.Tx) error {
+			_, err := rls.Do(tx, `select redoubt.require($1)`, "members:write")
+			return err
+		}},
+		{"a queued statement's", layer.RLS, layer.Conflict, func(tx *action.Tx) error {
+			return tx.Queue(`insert into app.note (body, slug) values ('x', $1)`, "submitted")
+		}},
 		{"a statement that takes too long", layer.RLS, layer.Unavailable, func(tx *action.Tx) error {
 			if _, err := rls.Do(tx, `set local statement_timeout = '20ms'`); err != nil {
 				return err
@@ -488,4 +532,3 @@ func TestOpenRefusesBypassRLS(t *testing.T) { // SYSTEM D3
 		t.Errorf("got %v", err)
 	}
 }
-

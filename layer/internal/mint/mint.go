@@ -22,7 +22,8 @@ type Facts struct {
 var (
 	// Principal makes a layer.Principal. Only package identity may call it.
 	Principal func(Facts) any
-	// Credential returns the secret that a layer.Principal carries. Only package rls may call it, to present it to the database.
+	// Credential returns the secret that a layer.Principal carries. Package rls presents it to the database, and package identity
+	// finds its session again by it; nobody else may call it.
 	Credential func(any) string
 )
 
