@@ -67,7 +67,7 @@ var plainSchema = []string{
 	`create schema conventional`,
 	`create table organization (id uuid primary key, active boolean not null)`,
 	`create table membership (organization_id uuid not null references organization, id uuid not null, active boolean not null, primary key (organization_id, id))`,
-	`create table session (hash bytea primary key, organization_id uuid not null, profile_id uuid not null, seen_at timestamptz not null, idle interval not null,
+	`create table session (hash bytea primary key, organization_id uuid not null, profile_id uuid not null, administrator boolean not null, seen_at timestamptz not null, idle interval not null,
 	   expires_at timestamptz not null, revoked_at timestamptz, foreign key (organization_id, profile_id) references membership (organization_id, id))`,
 	`create table bare.profile (organization_id uuid not null, id uuid not null, display_name text not null, primary key (organization_id, id))`,
 	`create table bare.order_ (organization_id uuid not null, id uuid not null, buyer_id uuid not null, product_id uuid not null, product_name text not null,
@@ -83,14 +83,15 @@ var plainSchema = []string{
 	// Wrapped in a select, as the better guides advise: evaluated once for each statement.
 	`create policy tenant on conventional.profile using (organization_id = (select current_setting('app.organization')::uuid))`,
 	`create policy tenant on conventional.order_ using (organization_id = (select current_setting('app.organization')::uuid))`,
-	`create policy own on conventional.order_ as restrictive using (buyer_id = (select current_setting('app.profile')::uuid))`,
+	// The rule of Commons: a buyer sees their own orders, an administrator all.
+	`create policy own on conventional.order_ as restrictive using (buyer_id = (select current_setting('app.profile')::uuid) or (select current_setting('app.administrator')::boolean))`,
 }
 
 // copies are what is copied from Redoubt's database, by table of the other.
 var copies = [][2]string{
 	{"organization", `select id, active from identity.organization`},
 	{"membership", `select organization_id, id, active from identity.membership`},
-	{"session", `select hash, organization_id, profile_id, seen_at, idle, expires_at, revoked_at from identity.session`},
+	{"session", `select hash, organization_id, profile_id, administrator, seen_at, idle, expires_at, revoked_at from identity.session`},
 	{"bare.profile", `select organization_id, id, display_name from commons.profile`},
 	{"bare.order_", `select organization_id, id, buyer_id, product_id, product_name, quantity, unit_cents, total_cents, notes, created_at from commons.order_`},
 	{"conventional.profile", `select organization_id, id, display_name from commons.profile`},

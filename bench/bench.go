@@ -80,6 +80,8 @@ func (cfg Config) check() error {
 	return errors.Join(faults...)
 }
 
+var errInterrupted = errors.New("the measurement was interrupted; nothing of it is left")
+
 // Run measures, and leaves nothing behind but profiles. It ends early when ctx does.
 func Run(ctx context.Context, cfg Config) (result *Result, err error) {
 	if err := cfg.check(); err != nil {
@@ -90,7 +92,12 @@ func Run(ctx context.Context, cfg Config) (result *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() {
+		if ctx.Err() != nil {
+			err = errInterrupted
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
 	cfg.Say("starting a database and filling it")
 	w, err := build(ctx, cfg, dir)
 	if err != nil {
@@ -278,9 +285,6 @@ func (r *run) agree(ctx context.Context) error {
 
 // blame names the server, and tells what it wrote to its log.
 func (c *contender) blame(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
 	return fmt.Errorf("measuring %s: %w%s", c.name, err, c.app.lastWords())
 }
 

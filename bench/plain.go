@@ -38,7 +38,10 @@ type orderList struct {
 }
 
 // A viewer is who asks, by the session that was found, or by their own word.
-type viewer struct{ organization, profile string }
+type viewer struct {
+	organization, profile string
+	administrator         bool
+}
 
 // Fields by which the server that looks up no session is told who asks. It believes them.
 const (
@@ -47,7 +50,7 @@ const (
 )
 
 const findSession = `
-select s.organization_id, s.profile_id
+select s.organization_id, s.profile_id, s.administrator
   from session s
   join membership m on m.organization_id = s.organization_id and m.id = s.profile_id
   join organization o on o.id = s.organization_id
@@ -55,6 +58,7 @@ select s.organization_id, s.profile_id
 
 const columns = `o.id, o.product_id, o.product_name, b.display_name, o.quantity, o.unit_cents, o.total_cents, o.notes, o.created_at`
 
+// An administrator, who sees every order, would be asked for by two more statements without the last condition of the bare ones.
 const (
 	bareOrder = `select ` + columns + `
   from bare.order_ o join bare.profile b on b.organization_id = o.organization_id and b.id = o.buyer_id
@@ -64,7 +68,7 @@ const (
  where o.organization_id = $2 and o.buyer_id = $3
  order by o.created_at desc, o.id desc limit $1`
 
-	conventionalSet   = `select set_config('app.organization', $1, true), set_config('app.profile', $2, true)`
+	conventionalSet   = `select set_config('app.organization', $1, true), set_config('app.profile', $2, true), set_config('app.administrator', $3, true)`
 	conventionalOrder = `select ` + columns + `
   from conventional.order_ o join conventional.profile b on b.organization_id = o.organization_id and b.id = o.buyer_id
  where o.id = $1`
@@ -143,7 +147,7 @@ func (s *plainServer) answer(w http.ResponseWriter, r *http.Request, sql string,
 // ---- who asks ----
 
 func (s *plainServer) believe(r *http.Request) (viewer, error) {
-	return viewer{r.Header.Get(organizationField), r.Header.Get(profileField)}, nil
+	return viewer{organization: r.Header.Get(organizationField), profile: r.Header.Get(profileField)}, nil
 }
 
 func (s *plainServer) lookUp(r *http.Request) (v viewer, err error) {
@@ -152,7 +156,7 @@ func (s *plainServer) lookUp(r *http.Request) (v viewer, err error) {
 		return v, err
 	}
 	hash := sha256.Sum256([]byte(cookie.Value))
-	return v, s.pool.QueryRow(r.Context(), findSession, hash[:]).Scan(&v.organization, &v.profile)
+	return v, s.pool.QueryRow(r.Context(), findSession, hash[:]).Scan(&v.organization, &v.profile, &v.administrator)
 }
 
 // ---- what they get ----
@@ -174,7 +178,7 @@ func (s *plainServer) within(ctx context.Context, v viewer, sql string, arg any)
 			err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx)))
 		}
 	}()
-	if _, err = tx.Exec(ctx, conventionalSet, v.organization, v.profile); err != nil {
+	if _, err = tx.Exec(ctx, conventionalSet, v.organization, v.profile, strconv.FormatBool(v.administrator)); err != nil {
 		return nil, err
 	}
 	rows, err := tx.Query(ctx, sql, arg)

@@ -150,10 +150,10 @@ func (r *Result) Print(w io.Writer) {
 func (t Table) print(out io.Writer) {
 	fmt.Fprintf(out, "\n%s\n", t.Question)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "requests/s\tp50 ms\tp99 ms\tapp CPU\tedge CPU\tdb CPU\tload CPU\treq/s : (b)\treq/s : (a)\tCPU : (b)\tCPU : (a)\t  server\t")
+	fmt.Fprintln(w, "requests/s\tp50 ms\tp99 ms\tapp CPU\tedge CPU\tdb CPU\tload CPU\tapp MB\treq/s : (b)\treq/s : (a)\tCPU : (b)\tCPU : (a)\t  server\t")
 	for _, r := range t.Rows {
 		m := r.Median
-		fmt.Fprintf(w, "%.0f\t%.2f\t%.2f\t%.0f\t%s\t%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t  %s\n", m.PerSecond, m.P50/1000, m.P99/1000, m.AppCPU, some(m.EdgeCPU), some(m.DatabaseCPU), m.LoadCPU,
+		fmt.Fprintf(w, "%.0f\t%.2f\t%.2f\t%.0f\t%s\t%s\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t  %s\n", m.PerSecond, m.P50/1000, m.P99/1000, m.AppCPU, some(m.EdgeCPU), some(m.DatabaseCPU), m.LoadCPU, m.Memory/(1<<20),
 			r.ToConventional, r.ToBare, r.CPUToConventional, r.CPUToBare, r.Title)
 	}
 	w.Flush()

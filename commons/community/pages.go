@@ -10,9 +10,10 @@ import (
 	"github.com/redoubt-dev/redoubt/layer"
 )
 
-// home welcomes a stranger, and shows a member what is new.
+// home welcomes a stranger, and shows a member what is new. A program with a key is no member at a browser: its scopes are asked
+// for under /api.
 func (c *Community) home(ctx context.Context, who layer.Principal, in page) (redoubt.View, error) {
-	if who.Nobody() {
+	if !who.Interactive() {
 		return redoubt.View{Page: "welcome", Title: "Welcome"}, nil
 	}
 	list, err := c.list(ctx, who, in)

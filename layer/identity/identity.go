@@ -86,6 +86,7 @@ type Service struct {
 const (
 	maxIdle     = 24 * time.Hour
 	maxAbsolute = 7 * 24 * time.Hour
+	storeWait   = 5 * time.Second // for a connection and an answer of the session store: a store that hangs makes requests fail, not pile up
 )
 
 // Open checks cfg, naming every fault, and connects.

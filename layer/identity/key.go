@@ -104,6 +104,8 @@ func (s *Service) bearer(ctx context.Context, headers []string) (layer.Principal
 	if !wellFormed(key) {
 		return layer.Principal{}, refuse(layer.Unauthenticated, public, errChecksum)
 	}
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
 	hash := hashOf(key)
 	rows, err := s.pool.Query(ctx, findKey, hash)
 	if err != nil {

@@ -24,16 +24,19 @@ const (
 	sessionLen    = len(sessionPrefix) + 43 // 256 bits in base64url
 )
 
-// Claims is what the provider said about a person when they signed in, fixed to one organization and session.
+// Claims is what the provider said about a person when they signed in, fixed to one membership and session: a row that was
+// moved to another member, person or organization contradicts it.
 type claims struct {
-	Issuer       string      `json:"issuer"`
-	Subject      string      `json:"subject"`
-	Organization layer.OrgID `json:"organization"`
-	Groups       []string    `json:"groups"`
-	AuthTime     int64       `json:"auth_time"` // Unix seconds
-	Provider     string      `json:"sid,omitempty"`
-	ACR          string      `json:"acr,omitempty"`
-	AMR          []string    `json:"amr,omitempty"`
+	Issuer       string          `json:"issuer"`
+	Subject      string          `json:"subject"`
+	Organization layer.OrgID     `json:"organization"`
+	Profile      layer.ProfileID `json:"profile"`
+	Person       layer.PersonID  `json:"person"`
+	Groups       []string        `json:"groups"`
+	AuthTime     int64           `json:"auth_time"` // Unix seconds
+	Provider     string          `json:"sid,omitempty"`
+	ACR          string          `json:"acr,omitempty"`
+	AMR          []string        `json:"amr,omitempty"`
 }
 
 func newSessionToken() string {
@@ -114,6 +117,8 @@ func sessionToken(r *http.Request) (string, error) {
 }
 
 func (s *Service) session(ctx context.Context, token string) (layer.Principal, sessionRow, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
 	hash := hashOf(token)
 	rows, err := s.pool.Query(ctx, findSession, hash)
 	if err != nil {
@@ -130,7 +135,7 @@ func (s *Service) session(ctx context.Context, token string) (layer.Principal, s
 		return layer.Principal{}, row, refuse(layer.Unauthenticated, "Please sign in again.", errForged)
 	}
 	var c claims
-	if err := json.Unmarshal(row.Claims, &c); err != nil || c.Organization != row.OrganizationID {
+	if err := json.Unmarshal(row.Claims, &c); err != nil || c.Organization != row.OrganizationID || c.Profile != row.ProfileID || c.Person != row.PersonID {
 		return layer.Principal{}, row, refuse(layer.Unauthenticated, "Please sign in again.", errForged)
 	}
 	if row.Unseen {
@@ -181,6 +186,8 @@ select s.claims, s.mac, s.organization_id, s.profile_id, p.name, p.email, o.name
 
 // Snapshot reads who's session from the store, now.
 func (s *Service) Snapshot(ctx context.Context, who layer.Principal) (Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
 	hash := hashOf(mint.Credential(who))
 	snap := Snapshot{Hash: hash}
 	err := s.pool.QueryRow(ctx, readSnapshot, hash).Scan(&snap.Claims, &snap.MAC, &snap.Organization, &snap.Profile, &snap.Name, &snap.Email,

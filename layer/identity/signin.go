@@ -107,7 +107,7 @@ func (s *Service) admit(ctx context.Context, said signon.Claims, a admission) (t
 	if err := s.endAdministratorKeys(ctx, tx, person, said.Groups); err != nil {
 		return "", err
 	}
-	token, err = s.openSession(ctx, tx, newSession{person: person, place: home, said: fromProvider(said, home.Organization), idToken: said.IDToken,
+	token, err = s.openSession(ctx, tx, newSession{person: person, place: home, said: fromProvider(said), idToken: said.IDToken,
 		expires: time.Now().Add(s.cfg.Absolute), userAgent: a.userAgent, action: "session.opened"})
 	if err != nil {
 		return "", err
@@ -189,8 +189,8 @@ func (s *Service) endAdministratorKeys(ctx context.Context, tx pgx.Tx, person la
 	return nil
 }
 
-func fromProvider(said signon.Claims, org layer.OrgID) claims {
-	return claims{Issuer: said.Issuer, Subject: said.Subject, Organization: org, Groups: said.Groups, AuthTime: max(0, said.AuthTime.Unix()),
+func fromProvider(said signon.Claims) claims {
+	return claims{Issuer: said.Issuer, Subject: said.Subject, Groups: said.Groups, AuthTime: max(0, said.AuthTime.Unix()),
 		Provider: said.SessionID, ACR: said.ACR, AMR: said.AMR}
 }
 
@@ -207,6 +207,7 @@ type newSession struct {
 func (s *Service) openSession(ctx context.Context, tx pgx.Tx, n newSession) (string, error) {
 	token, id := newSessionToken(), newID()
 	hash := hashOf(token)
+	n.said.Organization, n.said.Profile, n.said.Person = n.place.Organization, n.place.Profile, n.person
 	text, err := json.Marshal(n.said)
 	if err != nil {
 		return "", err
@@ -267,7 +268,6 @@ func (s *Service) Switch(w http.ResponseWriter, r *http.Request, who layer.Princ
 	if ended.RowsAffected() == 0 { // another request was faster: it holds the only new session
 		return refuse(layer.Unauthenticated, "Please sign in again.", errForged)
 	}
-	said.Organization = org
 	token, err := s.openSession(ctx, tx, newSession{person: row.PersonID, place: to, said: said, idToken: row.IDToken, expires: row.ExpiresAt,
 		userAgent: r.UserAgent(), action: "session.switched"})
 	if err != nil {

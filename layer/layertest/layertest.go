@@ -17,6 +17,7 @@ package layertest
 import (
 	"crypto/rand"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 
@@ -51,9 +52,11 @@ type W struct {
 	app      redoubt.App
 	database *pgtest.DB
 
-	mu    sync.Mutex
-	admin *pgx.Conn // guarded by mu; made when first needed
+	mu    sync.Mutex // guards admin and orgs
+	admin *pgx.Conn  // made when first needed
 	orgs  map[string]layer.OrgID
+
+	routes []redoubt.Route
 }
 
 // World makes a world for a test. Its database is shared by the package's tests of the same schema; its organizations are not.
@@ -89,6 +92,12 @@ func open(tb testing.TB, app redoubt.App, database *pgtest.DB) *W {
 	if app.Start == nil {
 		return w
 	}
+	start := app.Start
+	app.Start = func(p redoubt.Parts) (redoubt.Routes, error) {
+		routes, err := start(p)
+		w.routes = routes.Routes
+		return routes, err
+	}
 	w.Server, err = redoubt.New(redoubt.Config{
 		App: app, Origin: Origin, DB: w.DB, Identity: w.Identity, Provider: provider, ClaimsKey: w.ClaimsKey, TokenKey: random(32),
 		Log: slog.New(witness{}), InsecureWithoutPerimeter: true,
@@ -110,6 +119,9 @@ func (w *W) close() {
 		w.admin.Close(background)
 	}
 }
+
+// Routes is what the application has declared, for tests that ask for everything that there is.
+func (w *W) Routes() []redoubt.Route { return slices.Clone(w.routes) }
 
 // Parts is what an application builds on, to make one of its parts by hand.
 func (w *W) Parts() redoubt.Parts {

@@ -266,7 +266,7 @@ func TestAnExhaustedPoolRefuses(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatIsGoneRefuses(t *testing.T) {
+func TestAnAnswerThatDoesNotComeInTime(t *testing.T) {
 	w := layertest.World(t, notes)
 	wire := newWire(t, w.Connection("redoubt_app"))
 	db, err := rls.Open(t.Context(), rls.Config{Connection: wire.address, MaxConns: 1})

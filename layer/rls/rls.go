@@ -17,8 +17,10 @@
 //
 // # What it does not stop
 //
-// A caller from doing what their own organization and scopes allow. Estimates that EXPLAIN and the size of a table give to
-// whoever can run arbitrary SQL. Somebody who holds the living credentials of callers, the superuser, or the disk.
+// A caller from doing what their own organization and scopes allow. Whoever can type arbitrary statements, and not only an
+// expression, from reading estimates that EXPLAIN and the size of a table give, from locking tables that they may write, and from
+// leaving a prepared statement on a connection: constant SQL and the extended protocol keep them from it. Somebody who holds the
+// living credentials of callers, the superuser, or the disk.
 //
 // # How it is knocked out in a drill
 //

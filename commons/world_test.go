@@ -1,0 +1,42 @@
+package commons_test
+
+import (
+	"testing"
+
+	"github.com/redoubt-dev/redoubt/commons"
+	"github.com/redoubt-dev/redoubt/commons/account"
+	"github.com/redoubt-dev/redoubt/commons/community"
+	"github.com/redoubt-dev/redoubt/commons/shop"
+	"github.com/redoubt-dev/redoubt/layer/layertest"
+)
+
+func TestMain(m *testing.M) { layertest.Main(m) }
+
+// A town is an organization with somebody in every role and a row in every table.
+type town struct {
+	boss, member *layertest.Caller
+	ids          map[string]string // by the noun in a path
+}
+
+func settle(t *testing.T, w *layertest.W, name string) town {
+	t.Helper()
+	o := town{boss: w.Administrator(name), member: w.Member(name), ids: map[string]string{}}
+	product := o.boss.Post("/api/v1/products", shop.OfferProduct{Name: name + " pass", PriceCents: 1800}).Created()
+	order := o.member.Post("/api/v1/orders", shop.PlaceOrder{ProductID: shop.ProductID(product.ID), Quantity: 2, Notes: name + " notes"}).Created()
+	post := o.member.Post("/api/v1/posts", community.WritePost{Body: name + " post"}).Created()
+	comment := o.member.Post("/api/v1/posts/"+post.ID+"/comments", map[string]string{"body": name + " comment"}).OK()
+	var said community.Comment
+	comment.JSON(&said)
+	o.member.Put("/api/v1/posts/"+post.ID+"/like", nil).NoContent()
+	var keys account.KeyList
+	o.member.Get("/api/v1/api-keys").OK().JSON(&keys)
+	o.ids = map[string]string{"products": product.ID, "orders": order.ID, "posts": post.ID, "comments": string(said.ID), "keys": string(keys.Keys[0].ID),
+		"api-keys": string(keys.Keys[0].ID), "sessions": o.member.Principal().CredentialID(), "members": string(o.member.Principal().Profile())}
+	return o
+}
+
+func newTowns(t *testing.T) (w *layertest.W, acme, globex town) {
+	t.Helper()
+	w = layertest.World(t, commons.App)
+	return w, settle(t, w, "Acme"), settle(t, w, "Globex")
+}
