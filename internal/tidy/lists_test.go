@@ -81,6 +81,7 @@ var written = lists{
 		{"command", chromedp + forTests}:         "goes through a day of a person's in a real browser",
 		{"command", cdproto + forTests}:          "sets the browser's size",
 		{"layer/layertest", xnet}:                "reads the forms of pages, for tests that press their buttons",
+		{"commons", pgx + forTests}:              "types the attacks' SQL by hand, with a stolen password",
 		{"commons/web", chromedp + forTests}:     "looks at the pages in a real browser",
 		{"commons/web", cdproto + forTests}:      "sets the browser's size and colour scheme",
 		{"commons/web", xnet + forTests}:         "reads pages as a tree instead of as text",
