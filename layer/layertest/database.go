@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"slices"
@@ -78,7 +77,7 @@ func digest(lines []migrate.Line) string {
 			}
 			text, err := fs.ReadFile(line.Files, path)
 			fmt.Fprintf(h, "file %s %d\n", path, len(text))
-			io.WriteString(h, string(text))
+			h.Write(text)
 			return err // migrate reports it, with its sentence
 		})
 	}
