@@ -77,7 +77,9 @@ func TestAMeasurementOfWrongAnswersFails(t *testing.T) {
 }
 
 func TestVerifyingTellsWhatWasAnswered(t *testing.T) {
-	crowd := serving(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "we are closed", http.StatusServiceUnavailable) })
+	crowd := serving(t, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "we are closed", http.StatusServiceUnavailable)
+	})
 	if _, err := crowd.verify(t.Context(), requests("/")); err == nil || !strings.Contains(err.Error(), "status 503") || !strings.Contains(err.Error(), "we are closed") {
 		t.Errorf("got error %v, want one with the status and the body", err)
 	}

@@ -79,6 +79,7 @@ const port = "5432" // only a part of the socket's name: nothing listens on it
 var common = map[string]string{
 	"max_connections":    "100",
 	"shared_buffers":     "64MB",
+	"random_page_cost":   "1.1", // nothing here spins; at the default, small tables are read whole for one row
 	"jit":                "off", // compiling costs more than short queries take
 	"wal_level":          "minimal",
 	"max_wal_senders":    "0", // as wal_level demands

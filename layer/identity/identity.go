@@ -36,6 +36,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -112,6 +113,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, errors.New("reading identity's connection string: it is not valid") // the cause may hold the password
 	}
 	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	pc.MaxConns = int32(max(8, 4*runtime.GOMAXPROCS(0))) // as many as rls has: each request needs one of each, in turn
 	pc.MinIdleConns = min(2, pc.MaxConns)
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {

@@ -69,11 +69,10 @@ type sessionRow struct {
 	MAC            []byte `db:"mac"`
 	Unseen         bool   // not touched for a minute
 	ExpiresAt      time.Time
-	IDToken        string `db:"id_token"`
 }
 
 const findSession = `
-select s.id, s.organization_id, s.profile_id, s.person_id, s.claims, s.mac, s.seen_at < now() - interval '1 minute' as unseen, s.expires_at, s.id_token
+select s.id, s.organization_id, s.profile_id, s.person_id, s.claims, s.mac, s.seen_at < now() - interval '1 minute' as unseen, s.expires_at
   from identity.session s
   join identity.membership m on m.organization_id = s.organization_id and m.id = s.profile_id
   join identity.organization o on o.id = s.organization_id

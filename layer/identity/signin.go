@@ -126,6 +126,7 @@ select m.organization_id, m.id from identity.membership m join identity.organiza
  order by o.name, o.id limit 1`
 	endSession    = `update identity.session set revoked_at = now() where hash = $1 and revoked_at is null`
 	purgeSessions = `delete from identity.session where person_id = $1 and (expires_at < now() - interval '30 days' or revoked_at < now() - interval '30 days')`
+	selectHint    = `select id_token from identity.session where hash = $1`
 	insertSession = `
 insert into identity.session (id, hash, organization_id, profile_id, person_id, administrator, claims, mac, id_token, user_agent, address, idle, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
@@ -261,6 +262,10 @@ func (s *Service) Switch(w http.ResponseWriter, r *http.Request, who layer.Princ
 	if err != nil {
 		return err
 	}
+	hint, err := readHint(ctx, tx, old)
+	if err != nil {
+		return err
+	}
 	ended, err := tx.Exec(ctx, endSession, hashOf(old))
 	if err != nil {
 		return unavailable("ending a session", err)
@@ -268,7 +273,7 @@ func (s *Service) Switch(w http.ResponseWriter, r *http.Request, who layer.Princ
 	if ended.RowsAffected() == 0 { // another request was faster: it holds the only new session
 		return refuse(layer.Unauthenticated, "Please sign in again.", errForged)
 	}
-	token, err := s.openSession(ctx, tx, newSession{person: row.PersonID, place: to, said: said, idToken: row.IDToken, expires: row.ExpiresAt,
+	token, err := s.openSession(ctx, tx, newSession{person: row.PersonID, place: to, said: said, idToken: hint, expires: row.ExpiresAt,
 		userAgent: r.UserAgent(), action: "session.switched"})
 	if err != nil {
 		return err
@@ -285,7 +290,7 @@ func (s *Service) SignOut(w http.ResponseWriter, r *http.Request, who layer.Prin
 	ctx := r.Context()
 	http.SetCookie(w, cookie(sessionCookie, "", -1))
 	token := mint.Credential(who)
-	_, row, err := s.session(ctx, token)
+	hint, err := readHint(ctx, s.pool, token)
 	if err != nil {
 		return "", err
 	}
@@ -295,11 +300,26 @@ func (s *Service) SignOut(w http.ResponseWriter, r *http.Request, who layer.Prin
 	if _, err := s.pool.Exec(ctx, recordEvent, who.Organization(), who.Profile(), who.CredentialID(), layer.VisitFrom(ctx).String(), "credential", "session.closed", "session", who.CredentialID()); err != nil {
 		return "", unavailable("recording a sign-out", err)
 	}
-	address, err := s.cfg.Provider.LogoutURL(ctx, row.IDToken, comeBack, "")
+	address, err := s.cfg.Provider.LogoutURL(ctx, hint, comeBack, "")
 	if err != nil {
 		return "", nil // signed out here; a provider that is down does not undo that
 	}
 	return address, nil
+}
+
+// readHint reads the ID token that opened a session, by which the provider knows it again (OpenID Connect RP-Initiated Logout 1.0,
+// id_token_hint). It may be long, so it is not read with every request.
+func readHint(ctx context.Context, db interface {
+	QueryRow(context.Context, string, ...any) pgx.Row
+}, token string) (hint string, err error) {
+	err = db.QueryRow(ctx, selectHint, hashOf(token)).Scan(&hint)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil // the session has gone meanwhile
+	}
+	if err != nil {
+		return "", unavailable("reading a session", err)
+	}
+	return hint, nil
 }
 
 // ---- cookies ----

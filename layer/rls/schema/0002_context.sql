@@ -33,7 +33,8 @@ begin
 end $$;
 
 -- A context is: seal (64 hex) | kid (2) | organization (36) | profile (36) | person (36) | credential id (36) | kind (1)
--- | backend:transaction | scopes | visit.   Offsets of the fixed part: 1, 65, 67, 103, 139, 175, 211; the rest is split by "|" from 212.
+-- and then, each after a "|": scopes, visit. The seal is an HMAC over all that follows it, the backend and the transaction; the
+-- last two are not written down but put in again by whoever verifies, so that there is nothing to compare but the seal.
 
 -- enter verifies a credential and seals it for this transaction. visit is the application's word about where the request came
 -- from ("203.0.113.7 01J9…", address and request id); it is recorded, never decided on.
@@ -41,69 +42,65 @@ create function redoubt.enter(credential text, visit text default '', read_only 
   volatile security definer set search_path = pg_catalog, pg_temp language plpgsql as $$
 declare
   who record;
-  sealing record;
   payload text;
   digest bytea := sha256(convert_to(credential, 'UTF8'));
 begin
   if left(credential, 4) = 'rds_' then
-    select s.organization_id, s.profile_id, s.person_id, s.id, 's' as kind, r.scopes into who
+    select s.organization_id::text || s.profile_id::text || s.person_id::text || s.id::text || 's' as ids,
+           array_to_string(r.scopes, ',') as scopes, k.kid, k.key into who
       from identity.session s
       join identity.membership m on m.organization_id = s.organization_id and m.id = s.profile_id
       join identity.organization o on o.id = s.organization_id
       join redoubt.role r on r.name = case when s.administrator then 'administrator' else m.role end
+      cross join lateral (select kid, key from redoubt.seal_key order by kid desc limit 1) k
      where s.hash = digest and s.revoked_at is null
        and s.expires_at > statement_timestamp() and s.seen_at > statement_timestamp() - s.idle
        and m.active and o.active;
   elsif left(credential, 4) = 'rdk_' then
-    select k.organization_id, k.profile_id, k.person_id, k.id, 'k' as kind,
-           array(select unnest(k.scopes) intersect select unnest(r.scopes) order by 1) as scopes into who
-      from identity.api_key k
-      join identity.membership m on m.organization_id = k.organization_id and m.id = k.profile_id
-      join identity.organization o on o.id = k.organization_id
-      join redoubt.role r on r.name = case when k.administrator then 'administrator' else m.role end
-     where k.hash = digest and k.revoked_at is null and k.expires_at > statement_timestamp()
+    select a.organization_id::text || a.profile_id::text || a.person_id::text || a.id::text || 'k' as ids,
+           array_to_string(array(select unnest(a.scopes) intersect select unnest(r.scopes) order by 1), ',') as scopes, k.kid, k.key into who
+      from identity.api_key a
+      join identity.membership m on m.organization_id = a.organization_id and m.id = a.profile_id
+      join identity.organization o on o.id = a.organization_id
+      join redoubt.role r on r.name = case when a.administrator then 'administrator' else m.role end
+      cross join lateral (select kid, key from redoubt.seal_key order by kid desc limit 1) k
+     where a.hash = digest and a.revoked_at is null and a.expires_at > statement_timestamp()
        and m.active and o.active;
   else
     raise exception 'redoubt: credential refused' using errcode = '28000';
   end if;
-  if who.id is null then
+  if who.ids is null then
     raise exception 'redoubt: credential refused' using errcode = '28000';
   end if;
-  select kid, key into sealing from redoubt.seal_key order by kid desc limit 1;
-  payload := sealing.kid || who.organization_id::text || who.profile_id::text || who.person_id::text || who.id::text || who.kind
-    || '|' || pg_backend_pid()::text || ':' || extract(epoch from transaction_timestamp())::text
-    || '|' || array_to_string(who.scopes, ',')
-    || '|' || left(translate(visit, '|', ' '), 120);
-  perform set_config('redoubt.context', encode(extension.hmac(convert_to(payload, 'UTF8'), sealing.key, 'sha256'), 'hex') || payload, true);
+  payload := who.kid || who.ids || '|' || who.scopes || '|' || left(translate(visit, '|', ' '), 120);
+  perform set_config('redoubt.context', encode(extension.hmac(
+    convert_to(payload || pg_backend_pid()::text, 'UTF8') || timestamptz_send(transaction_timestamp()), who.key, 'sha256'), 'hex') || payload, true);
   if read_only then
     perform set_config('transaction_read_only', 'on', true);
   end if;
 end $$;
 
--- verified returns the context after checking its seal, its backend and its transaction, or refuses. It has no SET clause,
--- which would cost a settings frame on every call: every name and operator is qualified instead, so search_path cannot matter.
--- Both sides of the comparison are hashed again under the key, so that its time tells nothing about the right seal.
+-- verified returns the context if its seal is that of this backend and this transaction, and refuses otherwise. It is on the path
+-- of every row, so it is short: one key read, one HMAC, one comparison. It has no SET clause, which would cost a settings frame on
+-- every call; every name and operator is qualified instead, so search_path cannot matter. The comparison may end early: a seal
+-- that is right in a vector register's first half tells so to nobody who has fewer than 2^64 tries in one transaction.
 create function redoubt.verified() returns text
   stable parallel restricted security definer language plpgsql as $$
 declare
   c text := pg_catalog.current_setting('redoubt.context', true);
-  p text;
+  p text := pg_catalog.substr(c, 65);
   k bytea;
 begin
-  if c is null or c operator(pg_catalog.=) '' then
+  select s.key into k from redoubt.seal_key s where s.kid operator(pg_catalog.=) pg_catalog.substr(p, 1, 2);
+  if pg_catalog.left(c, 64) operator(pg_catalog.=) pg_catalog.encode(extension.hmac(
+       pg_catalog.convert_to(p operator(pg_catalog.||) pg_catalog.pg_backend_pid()::pg_catalog.text, 'UTF8')
+         operator(pg_catalog.||) pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), k, 'sha256'), 'hex')
+  then
+    return p;
+  elsif c is null or c operator(pg_catalog.=) '' then
     raise exception 'redoubt: no credential was presented in this transaction' using errcode = '28000';
   end if;
-  p := pg_catalog.substr(c, 65);
-  select s.key into k from redoubt.seal_key s where s.kid operator(pg_catalog.=) pg_catalog.substr(p, 1, 2);
-  if k is null
-    or extension.hmac(pg_catalog.convert_to(pg_catalog.substr(c, 1, 64), 'UTF8'), k, 'sha256')
-       operator(pg_catalog.<>) extension.hmac(pg_catalog.convert_to(pg_catalog.encode(extension.hmac(pg_catalog.convert_to(p, 'UTF8'), k, 'sha256'), 'hex'), 'UTF8'), k, 'sha256')
-    or pg_catalog.split_part(p, '|', 2) operator(pg_catalog.<>)
-       (pg_catalog.pg_backend_pid()::pg_catalog.text operator(pg_catalog.||) ':' operator(pg_catalog.||) extract(epoch from pg_catalog.transaction_timestamp())::pg_catalog.text)
-  then
-    raise exception 'redoubt: the context was not sealed for this transaction' using errcode = '28000';
-  end if;
-  return p;
+  raise exception 'redoubt: the context was not sealed for this transaction' using errcode = '28000';
 end $$;
 
 -- What the context says. Each verifies.
@@ -118,10 +115,10 @@ begin return pg_catalog.substr(redoubt.verified(), 111, 36)::pg_catalog.uuid; en
 create function redoubt.interactive() returns boolean stable parallel restricted language plpgsql as $$
 begin return pg_catalog.substr(redoubt.verified(), 147, 1) operator(pg_catalog.=) 's'; end $$;
 create function redoubt.visit() returns text stable parallel restricted language plpgsql as $$
-begin return pg_catalog.split_part(redoubt.verified(), '|', 4); end $$;
+begin return pg_catalog.split_part(redoubt.verified(), '|', 3); end $$;
 create function redoubt.has(scope text) returns boolean stable parallel restricted language plpgsql as $$
 begin
-  return scope operator(pg_catalog.=) any (pg_catalog.string_to_array(pg_catalog.split_part(redoubt.verified(), '|', 3), ','));
+  return scope operator(pg_catalog.=) any (pg_catalog.string_to_array(pg_catalog.split_part(redoubt.verified(), '|', 2), ','));
 end $$;
 
 -- require is the third gate's question (SYSTEM A3). It answers with the caller's profile, or refuses.
