@@ -1,0 +1,14 @@
+-- bad: a floor for one role
+create table app.note (org_id uuid not null, id uuid not null default gen_random_uuid(), body text, primary key (org_id, id));
+alter table app.note enable row level security, force row level security;
+grant select on app.note to {app}, {other};
+create policy floor on app.note as restrictive to {app} using (org_id = (select app.org()));
+create policy open on app.note using (true);
+
+-- good: a finer one above the floor
+create table app.note (org_id uuid not null, id uuid not null default gen_random_uuid(), body text, primary key (org_id, id));
+alter table app.note enable row level security, force row level security;
+create policy floor on app.note as restrictive for all to public using (org_id = (select app.org())) with check (org_id = (select app.org()));
+create policy open on app.note for all to public using (true) with check (true);
+grant select on app.note to {app}, {other};
+create policy finer on app.note as restrictive to {app} using (body <> '');

@@ -1,0 +1,12 @@
+-- bad: an id alone
+create table app.note (org_id uuid not null, id uuid primary key);
+alter table app.note enable row level security, force row level security;
+create policy floor on app.note as restrictive for all to public using (org_id = (select app.org())) with check (org_id = (select app.org()));
+create policy open on app.note for all to public using (true) with check (true);
+
+-- good: an index that begins with it
+create table app.note (org_id uuid not null, id uuid primary key);
+create index on app.note (org_id, id);
+alter table app.note enable row level security, force row level security;
+create policy floor on app.note as restrictive for all to public using (org_id = (select app.org())) with check (org_id = (select app.org()));
+create policy open on app.note for all to public using (true) with check (true);
