@@ -26,6 +26,7 @@ const (
 
 // Main runs the command line for app and ends the process.
 func Main(app redoubt.App) {
+	vetTool(os.Args[1:])
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := Run(ctx, app, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
@@ -66,7 +67,7 @@ func newRoot(app redoubt.App) *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(upCommand(app), serveCommand(app), trustCommand(), benchCommand(app))
+	root.AddCommand(upCommand(app), serveCommand(app), trustCommand(), dbCommand(), vetCommand(), benchCommand(app))
 	for _, c := range append(root.Commands(), root) {
 		wrapArgs(c)
 	}

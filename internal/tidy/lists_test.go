@@ -19,6 +19,7 @@ const (
 	chromedp = "github.com/chromedp/chromedp"
 	cdproto  = "github.com/chromedp/cdproto"
 	xnet     = "golang.org/x/net"
+	xtools   = "golang.org/x/tools"
 )
 
 var written = lists{
@@ -81,6 +82,18 @@ var written = lists{
 		{"command", chromedp + forTests}:         "goes through a day of a person's in a real browser",
 		{"command", cdproto + forTests}:          "sets the browser's size",
 		{"layer/layertest", xnet}:                "reads the forms of pages, for tests that press their buttons",
+		{"vet", xtools}:                          "reads Go as the compiler does, which no text search can",
+		{"vet/constsql", xtools}:                 "is an analyzer, in the form that go vet runs",
+		{"vet/forgedprincipal", xtools}:          "is an analyzer, in the form that go vet runs",
+		{"vet/gatefirst", xtools}:                "is an analyzer, in the form that go vet runs",
+		{"vet/insecureconfig", xtools}:           "is an analyzer, in the form that go vet runs",
+		{"vet/logsecret", xtools}:                "is an analyzer, in the form that go vet runs",
+		{"vet/rawhtml", xtools}:                  "is an analyzer, in the form that go vet runs",
+		{"vet/routeaccess", xtools}:              "is an analyzer, in the form that go vet runs",
+		{"vet/unscoped", xtools}:                 "is an analyzer, in the form that go vet runs",
+		{"vet/internal/source", xtools}:          "answers analyzers' questions about types",
+		{"vet/internal/vettest", xtools}:         "runs an analyzer over cases",
+		{"layer/rls/inspect", pgx}:               "asks the catalogs of a database that may be a stranger's",
 		{"commons", pgx + forTests}:              "types the attacks' SQL by hand, with a stolen password",
 		{"commons/web", chromedp + forTests}:     "looks at the pages in a real browser",
 		{"commons/web", cdproto + forTests}:      "sets the browser's size and colour scheme",

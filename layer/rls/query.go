@@ -12,8 +12,9 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/internal/mint"
 )
 
-// A constant is SQL written in the program (SYSTEM N4). The type is not exported, so no package can convert a string to it:
-// only a constant fits, and a statement cannot be put together from what somebody sent.
+// A constant is SQL written in the program (SYSTEM N4). The type is not exported, so a conversion cannot name it: only a constant
+// fits, and a statement is not put together from what somebody sent. Generic code could still infer the type and forge one; the
+// analyzer vet/constsql refuses that.
 type constant string
 
 // An Asker is something that statements can be asked of: a Caller for single reads, a Tx for several and for writes.

@@ -1,0 +1,5 @@
+package unscoped
+
+import "github.com/redoubt-dev/redoubt/layer/identity"
+
+var cookie = identity.SessionCookie("a test may")
