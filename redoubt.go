@@ -71,6 +71,9 @@ func LayerSchema() []migrate.Line {
 	}
 }
 
+// Isolated is SQL that fails unless every tenant table is isolated, by the catalogs' word. Migrations assert it after each file.
+const Isolated = `select guard.check_all()`
+
 // A Config is what a running application is given.
 type Config struct {
 	App         App

@@ -67,7 +67,7 @@ func newRoot(app redoubt.App) *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(upCommand(app), serveCommand(app), trustCommand(), dbCommand(), vetCommand(), benchCommand(app))
+	root.AddCommand(upCommand(app), serveCommand(app), trustCommand(), migrateCommand(app), dbCommand(), vetCommand(), benchCommand(app))
 	for _, c := range append(root.Commands(), root) {
 		wrapArgs(c)
 	}

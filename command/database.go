@@ -189,7 +189,7 @@ func (s *system) migrate(ctx context.Context) error {
 	passwords := map[string]string{"redoubt_migrator": s.secrets["redoubt-migrator"], "redoubt_app": s.secrets["redoubt-app"], "redoubt_identity": s.secrets["redoubt-identity"]}
 	n, err := migrate.Run(ctx, migrate.Config{
 		Admin: s.admin, Migrator: func() string { return s.database("redoubt_migrator", passwords["redoubt_migrator"]) },
-		Lines: append(redoubt.LayerSchema(), s.app.Schema...), Roles: passwords,
+		Lines: append(redoubt.LayerSchema(), s.app.Schema...), Roles: passwords, Assert: redoubt.Isolated,
 	})
 	if errors.Is(err, migrate.ErrChanged) {
 		return hinted{err, "the database was made by another version of this program; `redoubt up --reset` makes it anew"}

@@ -30,7 +30,16 @@ type Config struct {
 	Migrator func() string     // connection as redoubt_migrator; asked for once the role exists. Required with Application lines
 	Lines    []Line            // in order
 	Roles    map[string]string // passwords to set for login roles once they exist; zero leaves them
+	Assert   string            // SQL that must succeed after each application file, in its transaction, as the migrator; zero asserts nothing
 	Say      func(string)      // told of each file that is applied; zero is silence
+}
+
+// A Step is a file that has not been applied.
+type Step struct {
+	Line   string `json:"line"`
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	As     string `json:"as"` // the role that it will run as
 }
 
 // lockKey is this program's advisory lock: two programs never migrate one database at once.
@@ -82,6 +91,79 @@ func Run(ctx context.Context, cfg Config) (applied int, err error) {
 	return m.applied, nil
 }
 
+// Plan lists what Run would apply, in order, and changes nothing.
+func Plan(ctx context.Context, cfg Config) ([]Step, error) {
+	admin, err := pgx.Connect(ctx, cfg.Admin)
+	if err != nil {
+		return nil, fmt.Errorf("connecting as the superuser: %w", err)
+	}
+	defer admin.Close(context.WithoutCancel(ctx))
+	done := map[[2]string]string{}
+	var begun bool
+	if err := admin.QueryRow(ctx, "select to_regclass('backbone.migration') is not null").Scan(&begun); err != nil {
+		return nil, fmt.Errorf("looking for the history: %w", err)
+	}
+	if begun {
+		if done, err = readHistory(ctx, admin); err != nil {
+			return nil, err
+		}
+	}
+	steps := []Step{}
+	for _, line := range cfg.Lines {
+		err := line.each(func(name string, text []byte) error {
+			hash, pending, err := compare(done, line, name, text)
+			if pending {
+				steps = append(steps, Step{line.Name, name, hash, line.as()})
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("planning %s: %w", line.Name, err)
+		}
+	}
+	return steps, nil
+}
+
+func (l Line) as() string {
+	if l.Application {
+		return "redoubt_owner, by redoubt_migrator"
+	}
+	return "superuser"
+}
+
+// each calls do with every file of the line, in order.
+func (l Line) each(do func(name string, text []byte) error) error {
+	names, err := fs.Glob(l.Files, "*.sql")
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return errors.New("the line has no *.sql files")
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		text, err := fs.ReadFile(l.Files, name)
+		if err != nil {
+			return err
+		}
+		if err := do(name, text); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// compare says whether a file has still to be applied. One that was applied must be the one that it was.
+func compare(done map[[2]string]string, line Line, name string, text []byte) (hash string, pending bool, err error) {
+	sum := sha256.Sum256(text)
+	hash = hex.EncodeToString(sum[:])
+	was, applied := done[[2]string{line.Name, name}]
+	if applied && was != hash {
+		return hash, false, fmt.Errorf("%w: write a new file instead of editing an old one", ErrChanged)
+	}
+	return hash, !applied, nil
+}
+
 type run struct {
 	cfg      Config
 	admin    *pgx.Conn
@@ -97,34 +179,13 @@ func (m *run) close(ctx context.Context) {
 }
 
 func (m *run) line(ctx context.Context, line Line) error {
-	names, err := fs.Glob(line.Files, "*.sql")
-	if err != nil {
-		return err
-	}
-	if len(names) == 0 {
-		return errors.New("the line has no *.sql files")
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		text, err := fs.ReadFile(line.Files, name)
-		if err != nil {
-			return err
-		}
-		if err := m.file(ctx, line, name, text); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return nil
+	return line.each(func(name string, text []byte) error { return m.file(ctx, line, name, text) })
 }
 
 func (m *run) file(ctx context.Context, line Line, name string, text []byte) error {
-	sum := sha256.Sum256(text)
-	hash := hex.EncodeToString(sum[:])
-	switch was, ok := m.done[[2]string{line.Name, name}]; {
-	case ok && was == hash:
-		return nil
-	case ok:
-		return fmt.Errorf("%w: write a new file instead of editing an old one", ErrChanged)
+	hash, pending, err := compare(m.done, line, name, text)
+	if err != nil || !pending {
+		return err
 	}
 	conn, err := m.conn(ctx, line)
 	if err != nil {
@@ -146,6 +207,11 @@ func (m *run) file(ctx context.Context, line Line, name string, text []byte) err
 	}
 	if _, err := tx.Exec(ctx, "reset role"); err != nil {
 		return err
+	}
+	if line.Application && m.cfg.Assert != "" {
+		if err := script(ctx, conn, m.cfg.Assert); err != nil {
+			return fmt.Errorf("asserting what must hold afterwards: %w", err)
+		}
 	}
 	if _, err := tx.Exec(ctx, "insert into backbone.migration (line, name, sha256) values ($1, $2, $3)", line.Name, name, hash); err != nil {
 		return fmt.Errorf("recording: %w", err)

@@ -194,3 +194,47 @@ func TestAPasswordIsSetWithoutBeingSaid(t *testing.T) { // SYSTEM S6
 		t.Errorf("got %v", err)
 	}
 }
+
+// A table that leaks is refused even if it was made while the guard looked away, because the catalogs are asked after each file.
+func TestIsolationIsAssertedAfterEachFile(t *testing.T) { // SYSTEM D5
+	p := newPlace(t)
+	lines := append(redoubt.LayerSchema(), migrate.Line{Name: "app", Application: true, Files: files("0001.sql",
+		`create schema app; create table app.note (organization_id uuid not null, id uuid not null, primary key (organization_id, id))`)})
+	cfg := migrate.Config{Admin: p.Admin, Lines: lines, Roles: roles, Assert: redoubt.Isolated,
+		Migrator: func() string { return p.ConnString("redoubt_migrator", password) }}
+	plan, err := migrate.Plan(t.Context(), cfg)
+	if err != nil || len(plan) != 6 || plan[0].As != "superuser" || plan[5].Line != "app" {
+		t.Fatalf("the plan of an empty database is %v, %v", plan, err)
+	}
+	if n, err := migrate.Run(t.Context(), cfg); err != nil || n != len(plan) {
+		t.Fatalf("applied %d of %d: %v", n, len(plan), err)
+	}
+	if plan, err := migrate.Plan(t.Context(), cfg); err != nil || len(plan) != 0 {
+		t.Errorf("after a run the plan is %v, %v", plan, err)
+	}
+	conn, err := pgx.Connect(t.Context(), p.Admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if _, err := conn.Exec(t.Context(), `alter event trigger redoubt_command disable`); err != nil { // as only a superuser can
+		t.Fatal(err)
+	}
+	cfg.Lines[3].Files = files("0001.sql", readAll(t, lines[3].Files, "0001.sql"), "0002.sql", `alter table app.note disable row level security`)
+	n, err := migrate.Run(t.Context(), cfg)
+	if n != 0 || err == nil || !strings.Contains(err.Error(), "row level security enabled and forced") {
+		t.Errorf("a migration that opens a table: %d applied, %v", n, err)
+	}
+	if got := p.ask(`select relrowsecurity::text from pg_class where oid = 'app.note'::regclass`); got != "true" {
+		t.Error("the failed migration left the table open")
+	}
+}
+
+func readAll(t *testing.T, files fs.FS, name string) string {
+	t.Helper()
+	text, err := fs.ReadFile(files, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

@@ -111,8 +111,9 @@ begin
   end if;
 end $$;
 
--- check_all is for after a migration, and for tests.
-create function guard.check_all() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+-- check_all looks at every tenant table again: after each file of a migration, in its transaction, and in tests. It is the
+-- catalogs' word, whatever commands came before. The migrator may ask, and learns nothing but which table is at fault.
+create function guard.check_all() returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare t oid;
 begin
   for t in select c.oid from pg_class c join pg_namespace s on s.oid = c.relnamespace
@@ -171,3 +172,5 @@ end $$;
 create event trigger redoubt_command on ddl_command_end execute function guard.on_command();
 create event trigger redoubt_drop on sql_drop when tag in ('DROP POLICY', 'DROP TRIGGER') execute function guard.on_drop();
 revoke all on all functions in schema guard from public;
+grant usage on schema guard to redoubt_migrator;
+grant execute on function guard.check_all() to redoubt_migrator;
