@@ -65,9 +65,9 @@ type Routes struct {
 // LayerSchema is the schema of the layers themselves, to be applied before an application's.
 func LayerSchema() []migrate.Line {
 	return []migrate.Line{
-		{Name: "rls", Files: rls.Schema()},
-		{Name: "identity", Files: identity.Schema()},
-		{Name: "audit", Files: audit.Schema()},
+		{Name: "rls", Files: rls.Schema},
+		{Name: "identity", Files: identity.Schema},
+		{Name: "audit", Files: audit.Schema},
 	}
 }
 

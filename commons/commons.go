@@ -17,9 +17,9 @@ var App = redoubt.App{
 	Name:    "Commons",
 	Version: "1",
 	Schema: []migrate.Line{
-		{Name: "account", Files: account.Schema(), Application: true},
-		{Name: "community", Files: community.Schema(), Application: true},
-		{Name: "shop", Files: shop.Schema(), Application: true},
+		{Name: "account", Files: account.Schema, Application: true},
+		{Name: "community", Files: community.Schema, Application: true},
+		{Name: "shop", Files: shop.Schema, Application: true},
 	},
 	Scopes: identity.Scopes{
 		Member: []string{

@@ -10,12 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
+	"path"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// A Line is one ordered series of migrations: the *.sql files at the top of Files, in the order of their names.
+// A Line is one ordered series of migrations: the *.sql files of Files, in whatever folder, in the order of their paths.
 type Line struct {
 	Name  string // "rls", "shop"; recorded, so it must not change
 	Files fs.FS
@@ -133,24 +133,25 @@ func (l Line) as() string {
 
 // each calls do with every file of the line, in order.
 func (l Line) each(do func(name string, text []byte) error) error {
-	names, err := fs.Glob(l.Files, "*.sql")
-	if err != nil {
-		return err
-	}
-	if len(names) == 0 {
-		return errors.New("the line has no *.sql files")
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		text, err := fs.ReadFile(l.Files, name)
-		if err != nil {
+	found := false
+	err := fs.WalkDir(l.Files, ".", func(at string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || path.Ext(at) != ".sql" {
 			return err
 		}
-		if err := do(name, text); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		found = true
+		text, err := fs.ReadFile(l.Files, at)
+		if err == nil {
+			err = do(path.Base(at), text)
 		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", path.Base(at), err)
+		}
+		return nil
+	})
+	if err == nil && !found {
+		return errors.New("the line has no *.sql files")
 	}
-	return nil
+	return err
 }
 
 // compare says whether a file has still to be applied. One that was applied must be the one that it was.

@@ -5,7 +5,6 @@ package account
 import (
 	"context"
 	"embed"
-	"io/fs"
 	"reflect"
 	"time"
 
@@ -17,17 +16,10 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
-//go:embed schema/*.sql
-var files embed.FS
-
 // Schema is the accounts' line of migrations.
-func Schema() fs.FS {
-	sub, err := fs.Sub(files, "schema")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	return sub
-}
+//
+//go:embed schema/*.sql
+var Schema embed.FS
 
 // An Account answers for members.
 type Account struct {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"io/fs"
 	"reflect"
 	"time"
 
@@ -16,17 +15,10 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
-//go:embed schema/*.sql
-var files embed.FS
-
 // Schema is the community's line of migrations.
-func Schema() fs.FS {
-	sub, err := fs.Sub(files, "schema")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	return sub
-}
+//
+//go:embed schema/*.sql
+var Schema embed.FS
 
 // A Community answers for posts, comments and likes.
 type Community struct{ db *rls.DB }

@@ -4,7 +4,6 @@ package shop
 import (
 	"context"
 	"embed"
-	"io/fs"
 	"reflect"
 	"time"
 
@@ -18,17 +17,10 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
-//go:embed schema/*.sql
-var files embed.FS
-
 // Schema is the shop's line of migrations.
-func Schema() fs.FS {
-	sub, err := fs.Sub(files, "schema")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	return sub
-}
+//
+//go:embed schema/*.sql
+var Schema embed.FS
 
 // A Shop answers for products and orders.
 type Shop struct{ db *rls.DB }

@@ -29,7 +29,6 @@ package audit
 
 import (
 	"embed"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -37,17 +36,10 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
-//go:embed schema/*.sql
-var files embed.FS
-
 // Schema is this layer's line of migrations.
-func Schema() fs.FS {
-	sub, err := fs.Sub(files, "schema")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	return sub
-}
+//
+//go:embed schema/*.sql
+var Schema embed.FS
 
 // A Category sorts events for those who read them (SYSTEM U1). Row changes have their own, which only triggers use.
 type Category string

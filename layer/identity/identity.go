@@ -35,7 +35,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime"
 	"time"
 
@@ -46,17 +45,10 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/identity/signon"
 )
 
-//go:embed schema/*.sql
-var files embed.FS
-
 // Schema is this layer's line of migrations.
-func Schema() fs.FS {
-	sub, err := fs.Sub(files, "schema")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	return sub
-}
+//
+//go:embed schema/*.sql
+var Schema embed.FS
 
 // Scopes says what each role may do, by the application's word. The database has its own list; both must agree for an action.
 type Scopes struct {
