@@ -42,3 +42,19 @@ func Paged[T any](rows []T, size int, place func(T) Cursor) ([]T, Cursor) {
 	rows = rows[:size]
 	return rows, place(rows[size-1])
 }
+
+// A Window asks for a part of a list. It is the input of a route that lists, by itself or embedded.
+type Window struct {
+	Cursor Cursor `query:"cursor,omitempty" doc:"next of the page before"`
+	Limit  int    `query:"limit,omitempty" minimum:"1" maximum:"100" doc:"entries on a page; 20 if absent"`
+}
+
+const usualSize = 20
+
+// Size is how many entries a page has.
+func (w Window) Size() int {
+	if w.Limit == 0 {
+		return usualSize
+	}
+	return w.Limit
+}

@@ -89,18 +89,7 @@ type (
 	oneMember struct {
 		ID layer.ProfileID `path:"id"`
 	}
-	page struct {
-		Cursor redoubt.Cursor `query:"cursor,omitempty" doc:"next of the page before"`
-		Limit  int            `query:"limit,omitempty" minimum:"1" maximum:"100" doc:"entries on a page; 50 if absent"`
-	}
 )
-
-func size(limit int) int {
-	if limit == 0 {
-		return 50
-	}
-	return limit
-}
 
 // ---- profile ----
 
@@ -298,13 +287,13 @@ type MemberList struct {
 	Next    redoubt.Cursor `json:"next,omitempty"`
 }
 
-func (a *Account) listMembers(ctx context.Context, who layer.Principal, in page) (MemberList, error) {
+func (a *Account) listMembers(ctx context.Context, who layer.Principal, in redoubt.Window) (MemberList, error) {
 	at, id := in.Cursor.Place()
-	rows, err := identity.Members(a.db.As(ctx, who), at, id, size(in.Limit)+1)
+	rows, err := identity.Members(a.db.As(ctx, who), at, id, in.Size()+1)
 	if err != nil {
 		return MemberList{}, err
 	}
-	rows, next := redoubt.Paged(rows, size(in.Limit), func(m identity.Member) redoubt.Cursor { return redoubt.CursorAt(m.JoinedAt, string(m.ID)) })
+	rows, next := redoubt.Paged(rows, in.Size(), func(m identity.Member) redoubt.Cursor { return redoubt.CursorAt(m.JoinedAt, string(m.ID)) })
 	list := MemberList{Members: []Member{}, Next: next}
 	for _, m := range rows {
 		list.Members = append(list.Members, Member(m))

@@ -98,7 +98,7 @@ func (a *Account) keyCreatedPage(ctx context.Context, who layer.Principal, in Cr
 	return redoubt.View{Page: "key-created", Title: "API key created", Data: keycreated.View{Name: key.Name, Secret: key.Secret, Scopes: key.Scopes, Expires: key.ExpiresAt}}, nil
 }
 
-func (a *Account) membersPage(ctx context.Context, who layer.Principal, in page) (redoubt.View, error) {
+func (a *Account) membersPage(ctx context.Context, who layer.Principal, in redoubt.Window) (redoubt.View, error) {
 	list, err := a.listMembers(ctx, who, in)
 	if err != nil {
 		return redoubt.View{}, err

@@ -20,7 +20,7 @@ import (
 type trailPage struct {
 	Action string `query:"action,omitempty" maxLength:"100" doc:"only what begins so: order, post.deleted"`
 	Before int64  `query:"cursor,omitempty" minimum:"1" maximum:"9007199254740991" doc:"next of the page before"`
-	Limit  int    `query:"limit,omitempty" minimum:"1" maximum:"100" doc:"entries on a page; 50 if absent"`
+	Limit  int    `query:"limit,omitempty" minimum:"1" maximum:"100" doc:"entries on a page; 20 if absent"`
 }
 
 // An Event is one line of the audit trail.
@@ -52,13 +52,14 @@ type Trail struct {
 
 func (a *Account) listAudit(ctx context.Context, who layer.Principal, in trailPage) (Trail, error) {
 	asker := a.db.As(ctx, who)
-	entries, err := audit.Read(asker, in.Before, in.Action, size(in.Limit)+1)
+	size := redoubt.Window{Limit: in.Limit}.Size()
+	entries, err := audit.Read(asker, in.Before, in.Action, size+1)
 	if err != nil {
 		return Trail{}, err
 	}
 	trail := Trail{Events: []Event{}}
-	if len(entries) > size(in.Limit) {
-		entries = entries[:size(in.Limit)]
+	if len(entries) > size {
+		entries = entries[:size]
 		trail.Next = entries[len(entries)-1].ID
 	}
 	names, err := a.namesOf(asker, entries)

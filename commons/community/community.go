@@ -103,14 +103,9 @@ type (
 	oneComment struct {
 		ID CommentID `path:"id"`
 	}
-	page struct {
-		After redoubt.Cursor `query:"cursor,omitempty" doc:"next of the page before"`
-		Limit int            `query:"limit,omitempty" minimum:"1" maximum:"100" doc:"entries on a page; 20 if absent"`
-	}
 	pageOfPost struct {
-		ID    PostID         `path:"id"`
-		After redoubt.Cursor `query:"cursor,omitempty" doc:"next of the page before"`
-		Limit int            `query:"limit,omitempty" minimum:"1" maximum:"100" doc:"entries on a page; 20 if absent"`
+		ID PostID `path:"id"`
+		redoubt.Window
 	}
 	// PostList is a page of posts.
 	PostList struct {
@@ -123,13 +118,6 @@ type (
 		Next     redoubt.Cursor `json:"next,omitempty"`
 	}
 )
-
-func size(limit int) int {
-	if limit == 0 {
-		return 20
-	}
-	return limit
-}
 
 const postColumns = `
 select p.id, p.author_id, a.display_name as author, p.body, p.created_at, p.edited_at,
@@ -146,13 +134,13 @@ const (
 	selectPost = postColumns + ` where p.id = $1`
 )
 
-func (c *Community) list(ctx context.Context, who layer.Principal, in page) (PostList, error) {
-	at, id := in.After.Place()
-	rows, err := rls.All[Post](c.db.As(ctx, who), selectPosts, at, id, size(in.Limit)+1)
+func (c *Community) list(ctx context.Context, who layer.Principal, in redoubt.Window) (PostList, error) {
+	at, id := in.Cursor.Place()
+	rows, err := rls.All[Post](c.db.As(ctx, who), selectPosts, at, id, in.Size()+1)
 	if err != nil {
 		return PostList{}, err
 	}
-	rows, next := redoubt.Paged(rows, size(in.Limit), func(p Post) redoubt.Cursor { return redoubt.CursorAt(p.CreatedAt, string(p.ID)) })
+	rows, next := redoubt.Paged(rows, in.Size(), func(p Post) redoubt.Cursor { return redoubt.CursorAt(p.CreatedAt, string(p.ID)) })
 	return PostList{rows, next}, nil
 }
 
@@ -299,8 +287,8 @@ const (
 )
 
 func (c *Community) comments(ctx context.Context, who layer.Principal, in pageOfPost) (CommentList, error) {
-	at, id := in.After.Place()
-	rows, err := rls.All[Comment](c.db.As(ctx, who), selectComments, at, id, size(in.Limit)+1, in.ID)
+	at, id := in.Cursor.Place()
+	rows, err := rls.All[Comment](c.db.As(ctx, who), selectComments, at, id, in.Size()+1, in.ID)
 	if err != nil {
 		return CommentList{}, err
 	}
@@ -309,7 +297,7 @@ func (c *Community) comments(ctx context.Context, who layer.Principal, in pageOf
 			return CommentList{}, err
 		}
 	}
-	rows, next := redoubt.Paged(rows, size(in.Limit), func(c Comment) redoubt.Cursor { return redoubt.CursorAt(c.CreatedAt, string(c.ID)) })
+	rows, next := redoubt.Paged(rows, in.Size(), func(c Comment) redoubt.Cursor { return redoubt.CursorAt(c.CreatedAt, string(c.ID)) })
 	return CommentList{rows, next}, nil
 }
 

@@ -12,7 +12,7 @@ import (
 
 // home welcomes a stranger, and shows a member what is new. A program with a key is no member at a browser: its scopes are asked
 // for under /api.
-func (c *Community) home(ctx context.Context, who layer.Principal, in page) (redoubt.View, error) {
+func (c *Community) home(ctx context.Context, who layer.Principal, in redoubt.Window) (redoubt.View, error) {
 	if !who.Interactive() {
 		return redoubt.View{Page: "welcome", Title: "Welcome"}, nil
 	}
@@ -20,7 +20,7 @@ func (c *Community) home(ctx context.Context, who layer.Principal, in page) (red
 	if err != nil {
 		return redoubt.View{}, err
 	}
-	view := feed.View{MaxBody: maxPost, Next: string(list.Next), Continued: in.After != ""}
+	view := feed.View{MaxBody: maxPost, Next: string(list.Next), Continued: in.Cursor != ""}
 	for _, p := range list.Posts {
 		view.Posts = append(view.Posts, shown(p))
 	}
@@ -41,7 +41,7 @@ func (c *Community) postPage(ctx context.Context, who layer.Principal, in pageOf
 	if err != nil {
 		return redoubt.View{}, err
 	}
-	view := postmodel.View{Post: shown(p), MaxBody: maxComment, Next: string(list.Next), Continued: in.After != ""}
+	view := postmodel.View{Post: shown(p), MaxBody: maxComment, Next: string(list.Next), Continued: in.Cursor != ""}
 	for _, s := range list.Comments {
 		view.Comments = append(view.Comments, postmodel.Comment{ID: string(s.ID), Author: s.Author, Body: s.Body, Posted: s.CreatedAt, Mine: s.Mine})
 	}

@@ -82,19 +82,6 @@ type Order struct {
 // Location is where the order can be found.
 func (o Order) Location() string { return "/orders/" + string(o.ID) }
 
-// A Page of a list: Next, if there is one, goes into the parameter "cursor" of the next request.
-type Page struct {
-	After redoubt.Cursor `query:"cursor,omitempty" doc:"next of the page before"`
-	Limit int            `query:"limit,omitempty" minimum:"1" maximum:"100" doc:"entries on a page; 20 if absent"`
-}
-
-func (p Page) size() int {
-	if p.Limit == 0 {
-		return 20
-	}
-	return p.Limit
-}
-
 type (
 	oneProduct struct {
 		ID ProductID `path:"id"`
@@ -119,13 +106,13 @@ select id, name, description, price_cents, created_at from commons.product
  where active and ($1::timestamptz is null or (created_at, id) < ($1, $2::uuid))
  order by created_at desc, id desc limit $3`
 
-func (s *Shop) listProducts(ctx context.Context, who layer.Principal, in Page) (ProductList, error) {
-	at, id := in.After.Place()
-	rows, err := rls.All[Product](s.db.As(ctx, who), selectProducts, at, id, in.size()+1)
+func (s *Shop) listProducts(ctx context.Context, who layer.Principal, in redoubt.Window) (ProductList, error) {
+	at, id := in.Cursor.Place()
+	rows, err := rls.All[Product](s.db.As(ctx, who), selectProducts, at, id, in.Size()+1)
 	if err != nil {
 		return ProductList{}, err
 	}
-	rows, next := redoubt.Paged(rows, in.size(), func(p Product) redoubt.Cursor { return redoubt.CursorAt(p.CreatedAt, string(p.ID)) })
+	rows, next := redoubt.Paged(rows, in.Size(), func(p Product) redoubt.Cursor { return redoubt.CursorAt(p.CreatedAt, string(p.ID)) })
 	return ProductList{rows, next}, nil
 }
 
@@ -167,13 +154,13 @@ select o.id, o.product_id, o.product_name, b.display_name as buyer, o.quantity, 
  where $1::timestamptz is null or (o.created_at, o.id) < ($1, $2::uuid)
  order by o.created_at desc, o.id desc limit $3`
 
-func (s *Shop) listOrders(ctx context.Context, who layer.Principal, in Page) (OrderList, error) {
-	at, id := in.After.Place()
-	rows, err := rls.All[Order](s.db.As(ctx, who), selectOrders, at, id, in.size()+1)
+func (s *Shop) listOrders(ctx context.Context, who layer.Principal, in redoubt.Window) (OrderList, error) {
+	at, id := in.Cursor.Place()
+	rows, err := rls.All[Order](s.db.As(ctx, who), selectOrders, at, id, in.Size()+1)
 	if err != nil {
 		return OrderList{}, err
 	}
-	rows, next := redoubt.Paged(rows, in.size(), func(o Order) redoubt.Cursor { return redoubt.CursorAt(o.CreatedAt, string(o.ID)) })
+	rows, next := redoubt.Paged(rows, in.Size(), func(o Order) redoubt.Cursor { return redoubt.CursorAt(o.CreatedAt, string(o.ID)) })
 	return OrderList{rows, next}, nil
 }
 
@@ -213,24 +200,24 @@ func (s *Shop) Place(ctx context.Context, who layer.Principal, in PlaceOrder) (O
 
 // ---- pages ----
 
-func (s *Shop) productsPage(ctx context.Context, who layer.Principal, in Page) (redoubt.View, error) {
+func (s *Shop) productsPage(ctx context.Context, who layer.Principal, in redoubt.Window) (redoubt.View, error) {
 	list, err := s.listProducts(ctx, who, in)
 	if err != nil {
 		return redoubt.View{}, err
 	}
-	view := products.View{MaxNotes: maxNotes, Next: string(list.Next), Continued: in.After != ""}
+	view := products.View{MaxNotes: maxNotes, Next: string(list.Next), Continued: in.Cursor != ""}
 	for _, p := range list.Products {
 		view.Products = append(view.Products, products.Product{ID: string(p.ID), Name: p.Name, Description: p.Description, PriceCents: p.PriceCents})
 	}
 	return redoubt.View{Page: "products", Title: "Products", Data: view}, nil
 }
 
-func (s *Shop) ordersPage(ctx context.Context, who layer.Principal, in Page) (redoubt.View, error) {
+func (s *Shop) ordersPage(ctx context.Context, who layer.Principal, in redoubt.Window) (redoubt.View, error) {
 	list, err := s.listOrders(ctx, who, in)
 	if err != nil {
 		return redoubt.View{}, err
 	}
-	view := orders.View{Everyone: who.Administrator(), Next: string(list.Next), Continued: in.After != ""}
+	view := orders.View{Everyone: who.Administrator(), Next: string(list.Next), Continued: in.Cursor != ""}
 	for _, o := range list.Orders {
 		view.Orders = append(view.Orders, orders.Order{ID: string(o.ID), Product: o.ProductName, Buyer: o.Buyer, Quantity: o.Quantity, TotalCents: o.TotalCents, Status: "placed", Placed: o.CreatedAt})
 	}
