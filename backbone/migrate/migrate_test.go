@@ -238,3 +238,33 @@ func readAll(t *testing.T, files fs.FS, name string) string {
 	}
 	return string(text)
 }
+
+// Roles belong to the server and not to a database, so migrations of two databases at once meet in them.
+func TestTwoDatabasesOfOneServerAtOnce(t *testing.T) {
+	const databases, times = 4, 5
+	failures := make(chan error, databases*times)
+	var wait sync.WaitGroup
+	for range databases {
+		p := newPlace(t)
+		wait.Go(func() {
+			_, _, err := p.run(redoubt.LayerSchema()...)
+			failures <- err
+			conn, err := pgx.Connect(t.Context(), p.Admin)
+			if err != nil {
+				failures <- err
+				return
+			}
+			defer conn.Close(context.WithoutCancel(t.Context()))
+			for range times - 2 {
+				failures <- migrate.SetPasswords(t.Context(), conn, roles)
+			}
+		})
+	}
+	wait.Wait()
+	close(failures)
+	for err := range failures {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}

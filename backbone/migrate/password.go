@@ -15,6 +15,15 @@ import (
 // SetPasswords gives each role its password as a SCRAM verifier, so that the password itself never travels in SQL text, nor
 // into the server's log (RFC 5802, RFC 7677). conn belongs to a superuser.
 func SetPasswords(ctx context.Context, conn *pgx.Conn, passwords map[string]string) error {
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("setting passwords: %w", err)
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	// Roles belong to the whole server: whoever migrates another database of it may be doing the same.
+	if err := script(ctx, conn, "lock table pg_catalog.pg_authid in share row exclusive mode"); err != nil {
+		return fmt.Errorf("waiting to set passwords: %w", err)
+	}
 	for role, password := range passwords {
 		verifier, err := scramVerifier(password)
 		if err != nil {
@@ -25,7 +34,7 @@ func SetPasswords(ctx context.Context, conn *pgx.Conn, passwords map[string]stri
 			return fmt.Errorf("setting the password of %s: %w", role, err)
 		}
 	}
-	return nil
+	return tx.Commit(ctx)
 }
 
 // scramRounds is what PostgreSQL itself uses. The passwords are 256 random bits, so more rounds would buy nothing.

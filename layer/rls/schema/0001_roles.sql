@@ -2,6 +2,9 @@
 -- Runs once per database as a superuser; roles belong to the whole server, so each is made only where it is missing.
 -- SYSTEM D3: least privilege, none superuser, none BYPASSRLS.
 
+-- Roles belong to the whole server, an advisory lock to one database: this lock keeps the migration of another database out.
+lock table pg_catalog.pg_authid in share row exclusive mode;
+
 -- 1. Owners. Nobody can log in as one of these.
 do $$
 declare r text;
