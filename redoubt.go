@@ -71,6 +71,12 @@ func LayerSchema() []migrate.Line {
 	}
 }
 
+// LoginRoles are the database's roles that somebody can log in as; layer/rls/schema/0001_roles.sql says what for. Whoever provisions gives
+// those a password that are used, and leaves the others without one: nobody can log in as them.
+func LoginRoles() []string {
+	return []string{"redoubt_migrator", "redoubt_app", "redoubt_worker", "redoubt_webhook", "redoubt_analytics", "redoubt_identity", "redoubt_auditor", "redoubt_backup"}
+}
+
 // Isolated is SQL that fails unless every tenant table is isolated, by the catalogs' word. Migrations assert it after each file.
 const Isolated = `select guard.check_all()`
 

@@ -203,7 +203,7 @@ func TestIsolationIsAssertedAfterEachFile(t *testing.T) { // SYSTEM D5
 	cfg := migrate.Config{Admin: p.Admin, Lines: lines, Roles: roles, Assert: redoubt.Isolated,
 		Migrator: func() string { return p.ConnString("redoubt_migrator", password) }}
 	plan, err := migrate.Plan(t.Context(), cfg)
-	if err != nil || len(plan) != 6 || plan[0].As != "superuser" || plan[5].Line != "app" {
+	if err != nil || len(plan) < 6 || plan[0].As != "superuser" || plan[len(plan)-1].Line != "app" {
 		t.Fatalf("the plan of an empty database is %v, %v", plan, err)
 	}
 	if n, err := migrate.Run(t.Context(), cfg); err != nil || n != len(plan) {

@@ -39,7 +39,7 @@ func do(t *testing.T, ctx context.Context, w *layertest.W, who layer.Principal, 
 func TestEveryChangeIsRecordedWithItsActor(t *testing.T) { // SYSTEM U1
 	w := layertest.World(t, teas)
 	bob, boss := w.Member("Acme").Principal(), w.Administrator("Acme").Principal()
-	ctx := layer.WithVisit(t.Context(), layer.Visit{RequestID: "request|7"}) // a separator of the context's own
+	ctx := layer.WithVisit(t.Context(), layer.Visit{RequestID: "request,|7é"}) // separators, and what a parameter cannot hold
 	err := do(t, ctx, w, bob, func(tx *action.Tx) error {
 		for _, sql := range []func() error{
 			func() error { _, err := rls.Do(tx, `insert into teas.tea (name) values ('Assam')`); return err },
@@ -68,7 +68,7 @@ func TestEveryChangeIsRecordedWithItsActor(t *testing.T) { // SYSTEM U1
 		}
 		name := e.Changes["name"]
 		got = append(got, fmt.Sprint(e.Category, " ", e.Action, " ", e.Entity, " ", name))
-		if e.Actor == nil || *e.Actor != bob.Profile() || e.Visit != "- request 7" || e.At.IsZero() {
+		if e.Actor == nil || *e.Actor != bob.Profile() || e.Visit != "- request,|7é" || e.At.IsZero() {
 			t.Errorf("got %+v, want it to be Bob's", e)
 		}
 	}

@@ -12,18 +12,18 @@ import (
 
 // FuzzKey looks for a key that passes without having been made by newKey's rules, and for one of ours that does not pass.
 func FuzzKey(f *testing.F) {
-	for _, s := range []string{"", "rdk_", newKey(), newKey() + "x", strings.Repeat("0", keyLen), "rdk_" + strings.Repeat("\xff", 38)} {
+	for _, s := range []string{"", "rdk_", newKey(keyPrefix), newKey(keyPrefix) + "x", strings.Repeat("0", keyLen), "rdk_" + strings.Repeat("\xff", 38)} {
 		f.Add(s)
 	}
 	pattern := regexp.MustCompile(`^` + KeyPattern + `$`)
 	f.Fuzz(func(t *testing.T, s string) {
-		if wellFormed(s) && (len(s) != keyLen || s[:len(keyPrefix)] != keyPrefix) {
+		if wellFormed(keyPrefix, s) && (len(s) != keyLen || s[:len(keyPrefix)] != keyPrefix) {
 			t.Errorf("%q passes", s)
 		}
-		if pattern.MatchString(s) && wellFormed(s) != (checksum(s[:keyLen-keyCheck]) == s[keyLen-keyCheck:]) {
+		if pattern.MatchString(s) && wellFormed(keyPrefix, s) != (checksum(s[:keyLen-keyCheck]) == s[keyLen-keyCheck:]) {
 			t.Errorf("%q: the checksum is not asked", s)
 		}
-		if key := newKey(); !wellFormed(key) || !pattern.MatchString(key) {
+		if key := newKey(keyPrefix); !wellFormed(keyPrefix, key) || !pattern.MatchString(key) {
 			t.Errorf("our own key %q does not pass", key)
 		}
 	})

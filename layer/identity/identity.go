@@ -36,6 +36,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -74,6 +75,7 @@ type Service struct {
 	cfg       Config
 	pool      *pgxpool.Pool
 	cookieKey []byte
+	purged    atomic.Int64 // when old job grants were last forgotten, in Unix seconds
 }
 
 const (
@@ -115,7 +117,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		pool.Close()
 		return nil, fmt.Errorf("reaching the database as identity: %w", err)
 	}
-	return &Service{cfg, pool, cookieKey}, nil
+	return &Service{cfg: cfg, pool: pool, cookieKey: cookieKey}, nil
 }
 
 func (cfg Config) check() error {

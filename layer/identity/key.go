@@ -25,6 +25,7 @@ import (
 // and 6 that check the rest.
 const KeyPattern = `rdk_[0-9A-Za-z]{38}`
 
+// Every machine's credential has this form; its prefix says of which kind it is.
 const (
 	keyPrefix = "rdk_"
 	keyRandom = 32
@@ -38,9 +39,9 @@ const maxKeyLife = 366 * 24 * time.Hour
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-func newKey() string {
+func newKey(prefix string) string {
 	var b strings.Builder
-	b.WriteString(keyPrefix)
+	b.WriteString(prefix)
 	for range keyRandom {
 		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(base62))))
 		if err != nil {
@@ -62,11 +63,12 @@ func checksum(s string) string {
 	return string(out)
 }
 
-func wellFormed(key string) bool {
-	return len(key) == keyLen && strings.HasPrefix(key, keyPrefix) && checksum(key[:keyLen-keyCheck]) == key[keyLen-keyCheck:]
+func wellFormed(prefix, key string) bool {
+	return len(key) == keyLen && strings.HasPrefix(key, prefix) && checksum(key[:keyLen-keyCheck]) == key[keyLen-keyCheck:]
 }
 
-type keyRow struct {
+// entitlement is what a machine's credential stands for, as its row says. Those that last have no end.
+type entitlement struct {
 	ID             string
 	OrganizationID layer.OrgID
 	ProfileID      layer.ProfileID
@@ -75,7 +77,11 @@ type keyRow struct {
 	Scopes         []string
 	ExpiresAt      time.Time
 	MAC            []byte `db:"mac"`
-	Unused         bool   // not recorded as used for a minute
+}
+
+type keyRow struct {
+	entitlement
+	Unused bool // not recorded as used for a minute
 }
 
 const findKey = `
@@ -101,7 +107,7 @@ func (s *Service) bearer(ctx context.Context, headers []string) (layer.Principal
 	if len(headers) != 1 || !strings.EqualFold(scheme, "Bearer") {
 		return layer.Principal{}, refuse(layer.Unauthenticated, "The Authorization header takes one Bearer API key.", errScheme)
 	}
-	if !wellFormed(key) {
+	if !wellFormed(keyPrefix, key) {
 		return layer.Principal{}, refuse(layer.Unauthenticated, public, errChecksum)
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
@@ -117,7 +123,7 @@ func (s *Service) bearer(ctx context.Context, headers []string) (layer.Principal
 		return layer.Principal{}, refuse(layer.Unauthenticated, public, errNoKey)
 	case err != nil:
 		return layer.Principal{}, unavailable("finding a key", err)
-	case !hmac.Equal(s.sealKey(hash, row), row.MAC):
+	case !hmac.Equal(s.seal(keyPrefix, hash, row.entitlement), row.MAC):
 		return layer.Principal{}, refuse(layer.Unauthenticated, public, errForgedKey)
 	}
 	if row.Unused {
@@ -125,19 +131,23 @@ func (s *Service) bearer(ctx context.Context, headers []string) (layer.Principal
 			return layer.Principal{}, unavailable("recording the use of a key", err)
 		}
 	}
-	return mint.Principal(mint.Facts{
-		Person: string(row.PersonID), Profile: string(row.ProfileID), Organization: string(row.OrganizationID),
-		Kind: "api-key", ID: row.ID, Administrator: row.Administrator, Scopes: row.Scopes, Credential: key,
-	}).(layer.Principal), nil
+	return row.principal("api-key", key), nil
 }
 
-// sealKey authenticates what a key entitles to, so that a changed row widens nothing. Every part is preceded by its length, so
-// that no two rows read alike.
-func (s *Service) sealKey(hash []byte, row keyRow) []byte {
+func (e entitlement) principal(kind, credential string) layer.Principal {
+	return mint.Principal(mint.Facts{
+		Person: string(e.PersonID), Profile: string(e.ProfileID), Organization: string(e.OrganizationID),
+		Kind: kind, ID: e.ID, Administrator: e.Administrator, Scopes: e.Scopes, Credential: credential,
+	}).(layer.Principal)
+}
+
+// seal authenticates what a machine's credential entitles to, so that a changed row widens nothing, nor makes one kind another. Every
+// part is preceded by its length, so that no two rows read alike.
+func (s *Service) seal(kind string, hash []byte, e entitlement) []byte {
 	m := hmac.New(sha256.New, s.cfg.Key)
-	parts := []string{"redoubt api key", string(hash), row.ID, string(row.OrganizationID), string(row.ProfileID), string(row.PersonID),
-		strconv.FormatBool(row.Administrator), strconv.FormatInt(row.ExpiresAt.Unix(), 10)}
-	for _, p := range append(parts, row.Scopes...) {
+	parts := []string{"redoubt entitlement", kind, string(hash), e.ID, string(e.OrganizationID), string(e.ProfileID), string(e.PersonID),
+		strconv.FormatBool(e.Administrator), strconv.FormatInt(e.ExpiresAt.Unix(), 10)}
+	for _, p := range append(parts, e.Scopes...) {
 		var n [4]byte
 		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
 		m.Write(n[:])
@@ -172,20 +182,28 @@ var errBeyond = errors.New("a key may not do more than its maker")
 // AddKey makes an API key for who in tx and returns its secret, which nobody can see again. The key may have any of who's own
 // scopes. The database checks the same by its own list.
 func (s *Service) AddKey(tx *rls.Tx, who layer.Principal, name string, scopes []string, life time.Duration) (secret string, key Key, err error) {
-	for _, scope := range scopes {
-		if !who.Has(scope) {
-			return "", Key{}, refuse(layer.Forbidden, "A key can do no more than you can.", errBeyond)
-		}
-	}
-	secret = newKey()
-	row := keyRow{ID: newID(), OrganizationID: who.Organization(), ProfileID: who.Profile(), PersonID: who.Person(),
-		Administrator: who.Administrator() && s.needsAdministrator(scopes), Scopes: slices.Compact(slices.Sorted(slices.Values(scopes))),
-		ExpiresAt: time.Now().Add(min(life, maxKeyLife)).Truncate(time.Second)}
+	secret = newKey(keyPrefix)
 	hash := hashOf(secret)
-	if _, err := rls.Do(tx, addKey, row.ID, hash, name, secret[:keyHint], row.Scopes, row.Administrator, row.ExpiresAt, s.sealKey(hash, row)); err != nil {
+	row, err := s.entitle(who, scopes, min(life, maxKeyLife))
+	if err != nil {
+		return "", Key{}, err
+	}
+	if _, err := rls.Do(tx, addKey, row.ID, hash, name, secret[:keyHint], row.Scopes, row.Administrator, row.ExpiresAt, s.seal(keyPrefix, hash, row)); err != nil {
 		return "", Key{}, err
 	}
 	return secret, Key{ID: row.ID, Name: name, Hint: secret[:keyHint], Scopes: row.Scopes, CreatedAt: time.Now(), ExpiresAt: row.ExpiresAt}, nil
+}
+
+// entitle hands on some of who's own scopes for a while, and nothing beyond them.
+func (s *Service) entitle(who layer.Principal, scopes []string, life time.Duration) (entitlement, error) {
+	for _, scope := range scopes {
+		if !who.Has(scope) {
+			return entitlement{}, refuse(layer.Forbidden, "A key can do no more than you can.", errBeyond)
+		}
+	}
+	return entitlement{ID: newID(), OrganizationID: who.Organization(), ProfileID: who.Profile(), PersonID: who.Person(),
+		Administrator: who.Administrator() && s.needsAdministrator(scopes), Scopes: slices.Compact(slices.Sorted(slices.Values(scopes))),
+		ExpiresAt: time.Now().Add(life).Truncate(time.Second)}, nil
 }
 
 // needsAdministrator reports whether scopes go beyond a member's, so that the key must end with its maker's administration.

@@ -36,6 +36,7 @@ const (
 	readMe    = `select name, email, organization_name, joined_at from redoubt.me()`
 	setActive = `select redoubt.set_member_active($1, $2)`
 	onboarded = `select redoubt.onboarded()`
+	eraseOne  = `select redoubt.erase_member($1)`
 )
 
 // Sessions lists the living sessions of the asker, in every organization, the latest used first, at most 100.
@@ -74,4 +75,11 @@ func SetMemberActive(tx *rls.Tx, member layer.ProfileID, active bool) error {
 func Onboarded(tx *rls.Tx) error {
 	_, err := rls.Do(tx, onboarded)
 	return err
+}
+
+// EraseMember deletes a member of the caller's organization with their sessions, keys and waiting jobs and, if they were a member
+// nowhere else, the person (SYSTEM I8). What they have in the application's tables must have been removed before, in the same
+// transaction. It needs the scope members:erase, but for members themselves with a session.
+func EraseMember(tx *rls.Tx, member layer.ProfileID) error {
+	return found(rls.One[bool](tx, eraseOne, member))
 }

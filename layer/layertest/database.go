@@ -29,7 +29,7 @@ func template(app redoubt.App) (key string, build func(context.Context, string) 
 	return "layertest " + digest(lines), func(ctx context.Context, admin string) error {
 		_, err := migrate.Run(ctx, migrate.Config{
 			Admin: admin, Lines: lines, Migrator: func() string { return as(admin, "redoubt_migrator") },
-			Roles: map[string]string{"redoubt_migrator": password, "redoubt_app": password, "redoubt_identity": password},
+			Roles: passwords(),
 		})
 		if err != nil || len(app.Schema) > 0 {
 			return err
@@ -54,7 +54,16 @@ func setPasswords(ctx context.Context, admin string) error {
 		return err
 	}
 	defer conn.Close(ctx)
-	return migrate.SetPasswords(ctx, conn, map[string]string{"redoubt_migrator": password, "redoubt_app": password, "redoubt_identity": password})
+	return migrate.SetPasswords(ctx, conn, passwords())
+}
+
+// passwords opens all of Redoubt's login roles.
+func passwords() map[string]string {
+	all := map[string]string{}
+	for _, role := range redoubt.LoginRoles() {
+		all[role] = password
+	}
+	return all
 }
 
 // as is the same database's address for another role.
@@ -84,7 +93,7 @@ func digest(lines []migrate.Line) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Connection is the world's database's address for one of Redoubt's login roles: redoubt_app, redoubt_identity, redoubt_migrator.
+// Connection is the world's database's address for one of redoubt.LoginRoles.
 func (w *W) Connection(role string) string { return w.database.ConnString(role, password) }
 
 // AsApp connects as the application does, for attacks that type SQL by hand: the password is stolen, the credential is not.
@@ -95,6 +104,9 @@ func (w *W) AsIdentity(tb testing.TB) *pgx.Conn { return connect(tb, w.Connectio
 
 // AsMigrator connects as the program that migrates does.
 func (w *W) AsMigrator(tb testing.TB) *pgx.Conn { return connect(tb, w.Connection("redoubt_migrator")) }
+
+// AsRole connects as one of redoubt.LoginRoles.
+func (w *W) AsRole(tb testing.TB, role string) *pgx.Conn { return connect(tb, w.Connection(role)) }
 
 // Admin connects as the superuser, who sees everything: to look what an attack has left, and to damage a Disposable world.
 func (w *W) Admin(tb testing.TB) *pgx.Conn { return connect(tb, w.database.Admin) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/gate/action"
 	"github.com/redoubt-dev/redoubt/layer/identity"
 	"github.com/redoubt-dev/redoubt/layer/layertest"
@@ -13,127 +14,208 @@ import (
 
 const readAll = `select body from app.note order by body`
 
-// context reads the sealed context of the transaction that conn is in.
-func sealed(t *testing.T, conn *pgx.Conn) (c string) {
+// The two ways in which a context is kept (schema/0004_keeping.sql), and the setting that holds it.
+var ways = map[string]string{"parameter": "backtrace_functions", "seal": "redoubt.context"}
+
+// A keeping is a theft from a database that keeps contexts in one of the ways.
+type keeping struct {
+	*theft
+	way string
+}
+
+func eachWay(t *testing.T, do func(t *testing.T, h keeping)) {
+	for way := range ways {
+		t.Run(way, func(t *testing.T) {
+			h := newTheft(t, layertest.Disposable)
+			if _, err := h.admin.Exec(t.Context(), `select guard.keep_context($1)`, way); err != nil {
+				t.Fatal(err)
+			}
+			do(t, keeping{h, way})
+		})
+	}
+}
+
+// kept reads the context of the transaction that conn is in. It is no secret.
+func (h keeping) kept(t *testing.T, conn *pgx.Conn) (c string) {
 	t.Helper()
-	if err := conn.QueryRow(t.Context(), `select current_setting('redoubt.context')`).Scan(&c); err != nil || len(c) < 212 {
+	if err := conn.QueryRow(t.Context(), `select current_setting('`+ways[h.way]+`')`).Scan(&c); err != nil || len(c) < 130 {
 		t.Fatalf("reading the context: %q %v", c, err)
 	}
 	return c
 }
 
-// wear puts a context in place, as somebody who can type SQL would. A context holds no quotes.
-func wear(t *testing.T, conn *pgx.Conn, how, context string) {
+// wear puts a context in place, as somebody who can type SQL would; a parameter refuses already that. A context holds no quotes.
+func (h keeping) wear(t *testing.T, conn *pgx.Conn, how, context string) {
 	t.Helper()
-	if _, state := say(t, conn, how+` redoubt.context = '`+context+`'`); state != "" {
-		t.Fatalf("setting the context: SQLSTATE %s", state)
+	in := conn.PgConn().TxStatus() == 'T'
+	for _, setting := range ways {
+		if in {
+			say(t, conn, `savepoint wearing`)
+		}
+		_, state := say(t, conn, how+` `+setting+` = '`+context+`'`)
+		if want := map[bool]string{true: "", false: "42501"}[setting == "redoubt.context"]; state != want {
+			t.Fatalf("setting %s: SQLSTATE %q, want %q", setting, state, want)
+		}
+		if in && state != "" {
+			say(t, conn, `rollback to wearing`)
+		}
 	}
 }
 
+func bare(id layer.OrgID) string { return strings.ReplaceAll(string(id), "-", "") }
+
 func TestAContextIsGoodForOneTransactionOfOneConnection(t *testing.T) { // SYSTEM D2
-	h := newTheft(t, layertest.World)
-	mine, theirs := string(h.Organization("Globex")), string(h.Organization("Acme"))
-	// Each puts conn into a transaction in which readAll must be refused.
-	attacks := []struct {
-		name string
-		do   func(t *testing.T, conn *pgx.Conn)
-	}{
-		{"nothing was presented", func(t *testing.T, conn *pgx.Conn) { begin(t, conn) }},
-		{"nothing was presented, outside a transaction", func(t *testing.T, conn *pgx.Conn) {}},
-		{"an empty context", func(t *testing.T, conn *pgx.Conn) { begin(t, conn); wear(t, conn, "set local", "") }},
-		{"an invented context", func(t *testing.T, conn *pgx.Conn) {
-			begin(t, conn)
-			wear(t, conn, "set local", strings.Repeat("0", 64)+"01"+strings.Repeat(theirs, 4)+"s|1:1||")
-		}},
-		{"a context too short to cut up", func(t *testing.T, conn *pgx.Conn) { begin(t, conn); wear(t, conn, "set local", "x") }},
-		{"a context of one megabyte", func(t *testing.T, conn *pgx.Conn) {
-			begin(t, conn)
-			wear(t, conn, "set local", strings.Repeat("x", 1<<20))
-		}},
-		{"a context with the victim's organization written into it", func(t *testing.T, conn *pgx.Conn) {
-			begin(t, conn)
-			enter(t, conn, h.dave.Session())
-			wear(t, conn, "set local", strings.Replace(sealed(t, conn), mine, theirs, 1))
-		}},
-		{"a context with more scopes written into it", func(t *testing.T, conn *pgx.Conn) {
-			begin(t, conn)
-			enter(t, conn, h.dave.Session())
-			wear(t, conn, "set local", strings.Replace(sealed(t, conn), "keys:write", "keys:write,audit:read", 1))
-		}},
-		{"a context under a key that does not exist", func(t *testing.T, conn *pgx.Conn) {
-			begin(t, conn)
-			enter(t, conn, h.dave.Session())
-			c := sealed(t, conn)
-			wear(t, conn, "set local", c[:64]+"99"+c[66:])
-		}},
-		{"a context with another seal", func(t *testing.T, conn *pgx.Conn) {
-			begin(t, conn)
-			enter(t, conn, h.dave.Session())
-			c := sealed(t, conn)
-			wear(t, conn, "set local", strings.Repeat("f", 64)+c[64:])
-		}},
-		{"after the commit", func(t *testing.T, conn *pgx.Conn) {
-			begin(t, conn)
-			enter(t, conn, h.dave.Session())
-			say(t, conn, `commit`)
-			begin(t, conn)
-		}},
-		{"after the commit, in the same batch of statements", func(t *testing.T, conn *pgx.Conn) {
-			say(t, conn, `begin; select redoubt.enter('`+h.dave.Session()+`'); commit; begin`)
-		}},
-		{"one's own, kept from an earlier transaction", func(t *testing.T, conn *pgx.Conn) {
-			begin(t, conn)
-			enter(t, conn, h.dave.Session())
-			wear(t, conn, "set session", sealed(t, conn))
-			say(t, conn, `commit`)
-			begin(t, conn)
-		}},
-		{"the victim's, seen in an earlier transaction of this connection", func(t *testing.T, conn *pgx.Conn) {
-			begin(t, conn)
-			enter(t, conn, h.alice.Session())
-			c := sealed(t, conn)
-			say(t, conn, `commit`)
-			begin(t, conn)
-			wear(t, conn, "set local", c)
-		}},
-		{"the victim's, copied while their transaction is open elsewhere", func(t *testing.T, conn *pgx.Conn) {
-			other := h.AsApp(t)
-			begin(t, other)
-			enter(t, other, h.alice.Session())
-			begin(t, conn)
-			wear(t, conn, "set local", sealed(t, other))
-		}},
-		{"the victim's, over one's own", func(t *testing.T, conn *pgx.Conn) {
-			other := h.AsApp(t)
-			begin(t, other)
-			enter(t, other, h.alice.Session())
-			begin(t, conn)
-			enter(t, conn, h.dave.Session())
-			wear(t, conn, "set local", sealed(t, other))
-		}},
-		{"presented in a savepoint that was undone", func(t *testing.T, conn *pgx.Conn) {
-			begin(t, conn)
-			say(t, conn, `savepoint s`)
-			enter(t, conn, h.dave.Session())
-			say(t, conn, `rollback to s`)
-		}},
-		{"reset to what the connection began with", func(t *testing.T, conn *pgx.Conn) {
-			begin(t, conn)
-			say(t, conn, `reset redoubt.context`)
-		}},
-	}
-	for _, a := range attacks {
-		t.Run(a.name, func(t *testing.T) {
-			conn := h.AsApp(t)
-			a.do(t, conn)
-			for _, sql := range []string{readAll, `insert into app.note (body) values ('x')`, `select redoubt.profile()`, `select audit.append('system', 'x', '', '')`} {
-				say(t, conn, `savepoint before`)
-				if got, state := say(t, conn, sql); state != "28000" {
-					t.Errorf("%s: got %q SQLSTATE %q, want 28000", sql, got, state)
+	eachWay(t, func(t *testing.T, h keeping) {
+		mine, theirs := bare(h.Organization("Globex")), bare(h.Organization("Acme"))
+		// Each puts conn into a transaction in which readAll must be refused; or, if it began with entering, show no more than one's own.
+		attacks := []struct {
+			name    string
+			entered bool
+			do      func(t *testing.T, conn *pgx.Conn)
+		}{
+			{"nothing was presented", false, func(t *testing.T, conn *pgx.Conn) { begin(t, conn) }},
+			{"nothing was presented, outside a transaction", false, func(t *testing.T, conn *pgx.Conn) {}},
+			{"an empty context", false, func(t *testing.T, conn *pgx.Conn) { begin(t, conn); h.wear(t, conn, "set local", "") }},
+			{"an invented context", false, func(t *testing.T, conn *pgx.Conn) {
+				begin(t, conn)
+				h.wear(t, conn, "set local", strings.Repeat(theirs, 4)+"s,")
+			}},
+			{"an invented context with an invented seal", false, func(t *testing.T, conn *pgx.Conn) {
+				begin(t, conn)
+				h.wear(t, conn, "set local", strings.Repeat("0", 64)+"01"+strings.Repeat(theirs, 4)+"s,")
+			}},
+			{"an invented context for the whole session", false, func(t *testing.T, conn *pgx.Conn) {
+				h.wear(t, conn, "set session", strings.Repeat(theirs, 4)+"s,")
+				begin(t, conn)
+			}},
+			{"a context too short to cut up", false, func(t *testing.T, conn *pgx.Conn) { begin(t, conn); h.wear(t, conn, "set local", "x") }},
+			{"a context of one megabyte", false, func(t *testing.T, conn *pgx.Conn) {
+				begin(t, conn)
+				h.wear(t, conn, "set local", strings.Repeat("x", 1<<20))
+			}},
+			{"a context with the victim's organization written into it", true, func(t *testing.T, conn *pgx.Conn) {
+				begin(t, conn)
+				enter(t, conn, h.dave.Session())
+				h.wear(t, conn, "set local", strings.Replace(h.kept(t, conn), mine, theirs, 1))
+			}},
+			{"a context with more scopes written into it", true, func(t *testing.T, conn *pgx.Conn) {
+				begin(t, conn)
+				enter(t, conn, h.dave.Session())
+				h.wear(t, conn, "set local", strings.Replace(h.kept(t, conn), "keys0write", "keys0write,audit0read", 1))
+			}},
+			{"a context under a key that does not exist", true, func(t *testing.T, conn *pgx.Conn) {
+				begin(t, conn)
+				enter(t, conn, h.dave.Session())
+				c := h.kept(t, conn)
+				h.wear(t, conn, "set local", c[:64]+"99"+c[66:])
+			}},
+			{"a context with another seal", true, func(t *testing.T, conn *pgx.Conn) {
+				begin(t, conn)
+				enter(t, conn, h.dave.Session())
+				c := h.kept(t, conn)
+				h.wear(t, conn, "set local", strings.Repeat("f", 64)+c[64:])
+			}},
+			{"after the commit", false, func(t *testing.T, conn *pgx.Conn) {
+				begin(t, conn)
+				enter(t, conn, h.dave.Session())
+				say(t, conn, `commit`)
+				begin(t, conn)
+			}},
+			{"after the commit, in the same batch of statements", false, func(t *testing.T, conn *pgx.Conn) {
+				say(t, conn, `begin; select redoubt.enter('`+h.dave.Session()+`'); commit; begin`)
+			}},
+			{"one's own, kept from an earlier transaction", false, func(t *testing.T, conn *pgx.Conn) {
+				begin(t, conn)
+				enter(t, conn, h.dave.Session())
+				h.wear(t, conn, "set session", h.kept(t, conn))
+				say(t, conn, `commit`)
+				begin(t, conn)
+			}},
+			{"the victim's, seen in an earlier transaction of this connection", false, func(t *testing.T, conn *pgx.Conn) {
+				begin(t, conn)
+				enter(t, conn, h.alice.Session())
+				c := h.kept(t, conn)
+				say(t, conn, `commit`)
+				begin(t, conn)
+				h.wear(t, conn, "set local", c)
+			}},
+			{"the victim's, copied while their transaction is open elsewhere", false, func(t *testing.T, conn *pgx.Conn) {
+				other := h.AsApp(t)
+				begin(t, other)
+				enter(t, other, h.alice.Session())
+				begin(t, conn)
+				h.wear(t, conn, "set local", h.kept(t, other))
+			}},
+			{"the victim's, over one's own", true, func(t *testing.T, conn *pgx.Conn) {
+				other := h.AsApp(t)
+				begin(t, other)
+				enter(t, other, h.alice.Session())
+				begin(t, conn)
+				enter(t, conn, h.dave.Session())
+				h.wear(t, conn, "set local", h.kept(t, other))
+			}},
+			{"presented in a savepoint that was undone", false, func(t *testing.T, conn *pgx.Conn) {
+				begin(t, conn)
+				say(t, conn, `savepoint s`)
+				enter(t, conn, h.dave.Session())
+				say(t, conn, `rollback to s`)
+			}},
+			{"reset to what the connection began with", false, func(t *testing.T, conn *pgx.Conn) {
+				begin(t, conn)
+				enter(t, conn, h.dave.Session())
+				say(t, conn, `reset all`)
+			}},
+			{"a role's own default", false, func(t *testing.T, conn *pgx.Conn) {
+				if _, state := say(t, conn, `alter role redoubt_app set backtrace_functions = 'x'`); state != "42501" {
+					t.Errorf("SQLSTATE %q", state)
 				}
-				say(t, conn, `rollback to before`)
+				begin(t, conn)
+			}},
+			{"the very function that keeps a context", false, func(t *testing.T, conn *pgx.Conn) {
+				if _, state := say(t, conn, `select redoubt.keep('`+strings.Repeat(theirs, 4)+`s,')`); state != "42501" {
+					t.Errorf("SQLSTATE %q", state)
+				}
+				begin(t, conn)
+			}},
+		}
+		for _, a := range attacks {
+			t.Run(a.name, func(t *testing.T) {
+				conn := h.AsApp(t)
+				a.do(t, conn)
+				kept := a.entered && h.way == "parameter" // the attack was refused before it began
+				for _, sql := range []string{readAll, `insert into app.note (body) values ('x')`, `select redoubt.profile()`, `select audit.append('system', 'x', '', '')`} {
+					say(t, conn, `savepoint before`)
+					got, state := say(t, conn, sql)
+					if !kept && state != "28000" || kept && (state != "" || sql == readAll && got != own) {
+						t.Errorf("%s: got %q SQLSTATE %q", sql, got, state)
+					}
+					say(t, conn, `rollback to before`)
+				}
+			})
+		}
+	})
+}
+
+// Somebody starts the connection with a context of their own making.
+func TestAConnectionCannotBeginWithAContext(t *testing.T) { // SYSTEM D2
+	h := newTheft(t, layertest.World)
+	for _, setting := range ways {
+		cfg, err := pgx.ParseConfig(h.Connection("redoubt_app"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.RuntimeParams[setting] = strings.Repeat(bare(h.Organization("Acme")), 4) + "s,"
+		conn, err := pgx.ConnectConfig(t.Context(), cfg)
+		if err != nil {
+			if !strings.Contains(err.Error(), "42501") {
+				t.Errorf("%s: %v", setting, err)
 			}
-		})
+			continue
+		}
+		if got, state := say(t, conn, readAll); state != "28000" {
+			t.Errorf("%s: got %q SQLSTATE %q", setting, got, state)
+		}
+		conn.Close(t.Context())
 	}
 }
 
@@ -224,28 +306,51 @@ func TestAStoppedMemberIsRefusedAtTheVeryNextStatement(t *testing.T) { // SYSTEM
 	}
 }
 
-func TestAContextIsTheCallersUnderAnyKeyThatStillSeals(t *testing.T) { // rotation of the sealing key
+func TestTheSealingKeyRotatesWhileTheDatabaseIsInUse(t *testing.T) { // SYSTEM D2
 	h := newTheft(t, layertest.Disposable)
-	conn := h.AsApp(t)
-	begin(t, conn)
-	enter(t, conn, h.dave.Session())
-	if _, err := h.admin.Exec(t.Context(), `insert into redoubt.seal_key (kid, key) values ('02', extension.gen_random_bytes(32))`); err != nil {
+	if _, err := h.admin.Exec(t.Context(), `select guard.keep_context('seal')`); err != nil {
 		t.Fatal(err)
 	}
-	if got, state := say(t, conn, readAll); got != own {
-		t.Errorf("a context sealed before the rotation: %q %s", got, state)
+	k := keeping{h, "seal"}
+	entered := func() *pgx.Conn {
+		conn := h.AsApp(t)
+		begin(t, conn)
+		enter(t, conn, h.dave.Session())
+		return conn
 	}
-	next := h.AsApp(t)
-	begin(t, next)
-	enter(t, next, h.dave.Session())
-	if c := sealed(t, next); c[64:66] != "02" {
-		t.Errorf("sealed with key %s, want 02", c[64:66])
+	first := entered()
+	migrator := h.AsMigrator(t)
+	for _, want := range []string{"02", "03"} {
+		before := entered()
+		if got, state := say(t, migrator, `select redoubt.rotate_seal_key()`); got != want {
+			t.Fatalf("rotated to %q (%s), want %s", got, state, want)
+		}
+		if got, state := say(t, before, readAll); got != own {
+			t.Errorf("a context sealed before the rotation: %q %s", got, state)
+		}
+		if c := k.kept(t, entered()); c[64:66] != want {
+			t.Errorf("sealed with key %s, want %s", c[64:66], want)
+		}
 	}
-	if _, err := h.admin.Exec(t.Context(), `delete from redoubt.seal_key where kid = '01'`); err != nil {
-		t.Fatal(err)
+	if _, state := say(t, first, readAll); state != "28000" {
+		t.Errorf("a context sealed two rotations ago: SQLSTATE %q", state)
 	}
-	if _, state := say(t, conn, readAll); state != "28000" {
-		t.Errorf("a context under a key that was taken away: SQLSTATE %q", state)
+	for range 99 { // the numbers begin again
+		say(t, migrator, `select redoubt.rotate_seal_key()`)
+	}
+	if got, state := say(t, entered(), readAll); got != own {
+		t.Errorf("after a hundred rotations: %q %s", got, state)
+	}
+	if got, _ := say(t, h.admin, `select count(*) from redoubt.seal_key`); got != "2" {
+		t.Errorf("%s keys are kept, want 2", got)
+	}
+	for _, role := range []string{"redoubt_app", "redoubt_worker", "redoubt_backup"} {
+		if _, state := say(t, h.AsRole(t, role), `select redoubt.rotate_seal_key()`); state != "42501" {
+			t.Errorf("%s rotates: SQLSTATE %q", role, state)
+		}
+		if _, state := say(t, h.AsRole(t, role), `select key from redoubt.seal_key`); state != "42501" {
+			t.Errorf("%s reads the keys: SQLSTATE %q", role, state)
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ var Schema embed.FS
 
 // Config says how to reach the database.
 type Config struct {
-	Connection string // connection string of role redoubt_app; required
+	Connection string // connection string of role redoubt_app, redoubt_worker, redoubt_webhook or redoubt_analytics; required
 	MaxConns   int32  // zero is four for each processor, at least eight
 }
 
@@ -112,6 +112,8 @@ select fault, mend from (
   union all select 'it owns ' || c.oid::regclass::text, 'ALTER TABLE ' || c.oid::regclass::text || ' OWNER TO redoubt_owner' from pg_class c where c.relowner = current_user::regrole and c.relkind in ('r', 'p')
   union all select 'it may alter settings by set_config', 'REVOKE EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) FROM PUBLIC'
     where has_function_privilege(current_user, 'pg_catalog.set_config(text,text,boolean)', 'EXECUTE')
+  union all select 'it may set the parameter that keeps a context', 'REVOKE SET ON PARAMETER backtrace_functions FROM ' || quote_ident(current_user) || ', PUBLIC'
+    where has_parameter_privilege(current_user, 'backtrace_functions', 'SET')
   union all select 'it may make temporary tables', 'REVOKE TEMPORARY ON DATABASE ' || quote_ident(current_database()) || ' FROM PUBLIC' where has_database_privilege(current_database(), 'TEMPORARY')
 ) f`
 

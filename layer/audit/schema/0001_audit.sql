@@ -26,27 +26,37 @@ create trigger no_change before update or delete on audit.log for each row execu
 create trigger no_truncate before truncate on audit.log for each statement execute function audit.refuse();
 alter table audit.log enable always trigger no_change, enable always trigger no_truncate; -- also under replication
 
--- Readers see their own organization, and only with the scope; the owner's functions may add.
+-- Readers see their own organization, and only with the scope; the auditor, who has no other right, sees all; the owner's functions
+-- may add.
 alter table audit.log enable row level security, force row level security;
 create policy add on audit.log for insert to redoubt_audit with check (true);
-create policy floor on audit.log as restrictive for select to public using (organization_id = (select redoubt.org()) and (select redoubt.has('audit:read')));
+create policy floor on audit.log as restrictive for select to public using (
+  case when (select current_user = 'redoubt_auditor') then true
+       else organization_id = (select redoubt.org()) and (select redoubt.has('audit:read')) end);
 create policy read on audit.log for select to public using (true);
 
--- row records what a statement did to a row of a tenant table. The guard attaches it to every one of them.
+-- row records what a statement did to a row of a tenant table. The guard attaches it to every one of them. The trigger's arguments
+-- are the columns that hold something personal: that they changed is recorded, and not what they say, because what is written
+-- here cannot be taken back when a person is deleted (SYSTEM I8, U5).
 create function audit.row() returns trigger security definer set search_path = pg_catalog, pg_temp language plpgsql as $$
 declare
   o jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
   n jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
   changed jsonb := coalesce(n, o);
+  maintained boolean := current_setting('role') = 'redoubt_maintenance'; -- a migration, which nobody in an organization asked for
 begin
   if tg_op = 'UPDATE' then
-    select jsonb_object_agg(k, jsonb_build_array(o -> k, n -> k)) into changed from jsonb_object_keys(n) k where o -> k is distinct from n -> k;
+    select jsonb_object_agg(k, case when k = any (tg_argv) then '["[personal]", "[personal]"]' else jsonb_build_array(o -> k, n -> k) end)
+      into changed from jsonb_object_keys(n) k where o -> k is distinct from n -> k;
     if changed is null then
       return null;
     end if;
+  elsif tg_nargs > 0 then
+    select jsonb_object_agg(k, case when k = any (tg_argv) and v <> 'null' then '"[personal]"' else v end) into changed from jsonb_each(changed) e(k, v);
   end if;
   insert into audit.log (organization_id, actor, credential, visit, category, action, entity, entity_id, changes)
-  values ((coalesce(n, o) ->> 'organization_id')::uuid, redoubt.profile(), redoubt.credential_id(), redoubt.visit(), 'row', lower(tg_op),
+  values ((coalesce(n, o) ->> 'organization_id')::uuid, case when not maintained then redoubt.profile() end, case when not maintained then redoubt.credential_id() end,
+          case when maintained then '' else redoubt.visit() end, 'row', lower(tg_op),
           tg_table_schema || '.' || tg_table_name, coalesce(coalesce(n, o) ->> 'id', ''), changed);
   return null;
 end $$;
@@ -74,8 +84,9 @@ begin
           append_identity.action, append_identity.entity, append_identity.entity_id, append_identity.changes);
 end $$;
 
-grant usage on schema audit to redoubt_app, redoubt_identity, redoubt_keys, redoubt_owner;
+grant usage on schema audit to redoubt_app, redoubt_worker, redoubt_webhook, redoubt_identity, redoubt_keys, redoubt_owner, redoubt_auditor;
+grant select on audit.log to redoubt_auditor;
 grant select (organization_id, id, at, actor, credential, visit, category, action, entity, entity_id, changes) on audit.log to redoubt_app;
-grant execute on function audit.append(text, text, text, text, jsonb) to redoubt_app, redoubt_keys, redoubt_owner;
+grant execute on function audit.append(text, text, text, text, jsonb) to redoubt_app, redoubt_worker, redoubt_webhook, redoubt_keys, redoubt_owner;
 grant execute on function audit.append_identity(uuid, uuid, uuid, text, text, text, text, text, jsonb) to redoubt_identity;
 reset role;

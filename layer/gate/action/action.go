@@ -64,7 +64,7 @@ var (
 	errMissing  = errors.New("the scope is not in the caller's claims")
 )
 
-const require = `select redoubt.require($1)`
+const require = `select coalesce(redoubt.require($1)::text, '')` // an endpoint has no profile
 
 // Do asks whether who may do what scope names, and if so runs act in a transaction and commits it. If the gate refuses, act
 // does not run; if act returns an error, or panics, nothing of it remains. Opening costs one round trip, committing another.

@@ -202,7 +202,7 @@ begin
   foreach s in array scopes loop
     perform redoubt.require(s);
   end loop;
-  if administrator and not (select i.administrator from identity.session i where i.id = redoubt.credential_id()) then
+  if administrator and not redoubt.administers() then
     raise exception 'redoubt: the caller is no administrator' using errcode = 'RD403';
   end if;
   if expires_at > now() + interval '366 days' or expires_at <= now() then

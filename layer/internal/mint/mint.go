@@ -9,8 +9,8 @@ type Facts struct {
 	Person        string
 	Profile       string
 	Organization  string
-	Kind          string // "session" or "api-key"
-	ID            string // the session's or the key's public identifier, for lists and audit; not a secret
+	Kind          string // "session", "api-key", "job" or "endpoint"
+	ID            string // the credential's public identifier, for lists and audit; not a secret
 	Administrator bool
 	Scopes        []string // what the credential allows, from claims that the database cannot forge
 	Credential    string   // the caller's own secret, presented to the database; never logged

@@ -1,41 +1,65 @@
 -- Every role, and every right that a role has outside an application's own tables, in one file: read it from top to bottom.
 -- Runs once per database as a superuser; roles belong to the whole server, so each is made only where it is missing.
--- SYSTEM D3: least privilege, none superuser, none BYPASSRLS.
+-- SYSTEM D3: least privilege and none superuser. Two have BYPASSRLS: as the one nobody can log in, the other can only read.
 
 -- Roles belong to the whole server, an advisory lock to one database: this lock keeps the migration of another database out.
 lock table pg_catalog.pg_authid in share row exclusive mode;
 
--- 1. Owners. Nobody can log in as one of these.
+-- 1. Nobody can log in as one of these.
+--
+-- redoubt_keys        owns what proves who someone is: sealing keys, sessions, hashes, memberships; and the functions that read them
+-- redoubt_owner       owns the application's tables
+-- redoubt_audit       owns the audit trail
+-- redoubt_maintenance BYPASSRLS: changes rows of every organization, in a migration that says why; the migrator is not a member of it
 do $$
 declare r text;
 begin
-  foreach r in array array['redoubt_keys', 'redoubt_owner', 'redoubt_audit'] loop
+  foreach r in array array['redoubt_keys', 'redoubt_owner', 'redoubt_audit', 'redoubt_maintenance'] loop
     if not exists (select from pg_catalog.pg_roles where rolname = r) then
       execute pg_catalog.format('create role %I nologin noinherit', r);
     end if;
   end loop;
-  -- 2. Who may log in. Passwords are set by the program that provisions, never here.
-  foreach r in array array['redoubt_migrator', 'redoubt_app', 'redoubt_identity'] loop
+end $$;
+alter role redoubt_maintenance bypassrls inherit;
+
+-- 2. Who may log in, once somebody gives them a password: the program that provisions, never this file.
+--
+-- redoubt_migrator    changes the application's tables, by an explicit SET ROLE redoubt_owner; cannot touch keys or audit, sees no row
+-- redoubt_app         serves requests; sees a row only through the session or API key of a caller
+-- redoubt_worker      runs jobs; sees a row only through a job grant, once
+-- redoubt_webhook     takes what other systems send; sees a row only through the credential of an endpoint
+-- redoubt_analytics   reads, through an API key; it is granted nothing that changes a row
+-- redoubt_identity    opens and finds sessions before a tenant is known; sees no tenant data
+-- redoubt_auditor     reads the audit trail of every organization, and nothing else
+-- redoubt_backup      BYPASSRLS: reads every table but the sealing keys, and may do nothing else
+do $$
+declare r text;
+begin
+  foreach r in array array['redoubt_migrator', 'redoubt_app', 'redoubt_worker', 'redoubt_webhook', 'redoubt_analytics',
+                           'redoubt_identity', 'redoubt_auditor', 'redoubt_backup'] loop
     if not exists (select from pg_catalog.pg_roles where rolname = r) then
       execute pg_catalog.format('create role %I login noinherit nocreatedb nocreaterole connection limit 200', r);
     end if;
   end loop;
+  -- No statement outlives the request, the job or the report that it is for.
+  foreach r in array array['redoubt_app', 'redoubt_identity', 'redoubt_webhook'] loop
+    execute pg_catalog.format('alter role %I set statement_timeout = ''5s''', r);
+    execute pg_catalog.format('alter role %I set lock_timeout = ''2s''', r);
+    execute pg_catalog.format('alter role %I set idle_in_transaction_session_timeout = ''10s''', r);
+  end loop;
+  foreach r in array array['redoubt_worker', 'redoubt_analytics', 'redoubt_auditor'] loop
+    execute pg_catalog.format('alter role %I set statement_timeout = ''60s''', r);
+    execute pg_catalog.format('alter role %I set lock_timeout = ''5s''', r);
+    execute pg_catalog.format('alter role %I set idle_in_transaction_session_timeout = ''60s''', r);
+  end loop;
+  -- A seat belt; what these may not write is decided by their grants.
+  foreach r in array array['redoubt_analytics', 'redoubt_auditor', 'redoubt_backup'] loop
+    execute pg_catalog.format('alter role %I set default_transaction_read_only = on', r);
+  end loop;
 end $$;
-
--- redoubt_keys     owns what proves who someone is: sealing keys, sessions, key hashes, memberships; and the functions that read them
--- redoubt_owner    owns the application's tables
--- redoubt_audit    owns the audit trail
--- redoubt_migrator changes the application's tables, by an explicit SET ROLE redoubt_owner; cannot touch keys or audit
--- redoubt_app      serves requests; sees a row only through a caller's credential
--- redoubt_identity opens and finds sessions before a tenant is known; sees no tenant data
+alter role redoubt_backup bypassrls connection limit 5;
 grant redoubt_owner to redoubt_migrator;
-
-alter role redoubt_app set statement_timeout = '5s';
-alter role redoubt_app set lock_timeout = '2s';
-alter role redoubt_app set idle_in_transaction_session_timeout = '10s';
-alter role redoubt_identity set statement_timeout = '5s';
-alter role redoubt_identity set lock_timeout = '2s';
-alter role redoubt_identity set idle_in_transaction_session_timeout = '10s';
+grant redoubt_owner to redoubt_maintenance; -- to validate a constraint over rows that it must see
 
 -- 3. The database and its public schema: nothing for everybody. The rights on a database are no part of its dump, nor of a copy made
 -- with it as the template: whoever restores or copies one calls close_database again. rls.Open refuses a database that is open.
@@ -43,7 +67,8 @@ create schema guard; -- owned by the superuser: whoever changes tables cannot ch
 create function guard.close_database() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   execute format('revoke all on database %I from public', current_database()); -- CONNECT and TEMP
-  execute format('grant connect on database %I to redoubt_app, redoubt_identity, redoubt_migrator', current_database());
+  execute format('grant connect on database %I to redoubt_migrator, redoubt_app, redoubt_worker, redoubt_webhook, redoubt_analytics,
+    redoubt_identity, redoubt_auditor, redoubt_backup', current_database());
   -- A schema that the owner of the tables makes is guarded like the first one.
   execute format('grant create on database %I to redoubt_owner', current_database());
   execute format('alter database %I set log_parameter_max_length = 0', current_database());
@@ -82,7 +107,7 @@ begin
     'pg_try_advisory_lock(bigint)', 'pg_try_advisory_lock(integer,integer)', 'pg_try_advisory_lock_shared(bigint)', 'pg_try_advisory_lock_shared(integer,integer)',
     'pg_try_advisory_xact_lock(bigint)', 'pg_try_advisory_xact_lock(integer,integer)', 'pg_try_advisory_xact_lock_shared(bigint)', 'pg_try_advisory_xact_lock_shared(integer,integer)',
     'pg_sleep(double precision)', 'pg_sleep_for(interval)', 'pg_sleep_until(timestamptz)',
-    'pg_relation_size(regclass,text)', 'pg_total_relation_size(regclass)', 'pg_table_size(regclass)', 'pg_indexes_size(regclass)', 'pg_database_size(name)', 'pg_database_size(oid)'
+    'pg_relation_size(regclass)', 'pg_relation_size(regclass,text)', 'pg_total_relation_size(regclass)', 'pg_table_size(regclass)', 'pg_indexes_size(regclass)', 'pg_database_size(name)', 'pg_database_size(oid)'
   ] loop
     if pg_catalog.to_regprocedure('pg_catalog.' || f) is not null then -- a later PostgreSQL may have dropped one
       execute pg_catalog.format('revoke execute on function pg_catalog.%s from public', f);
@@ -94,7 +119,15 @@ grant execute on function pg_catalog.pg_stat_get_activity(integer) to pg_monitor
 revoke usage on language plpgsql from public; -- no DO block for the application: it could try and catch in a loop
 grant usage on language plpgsql to redoubt_keys, redoubt_owner, redoubt_audit, redoubt_migrator;
 
--- 5. What is made later starts closed.
-alter default privileges for role redoubt_keys revoke execute on functions from public;
-alter default privileges for role redoubt_owner revoke execute on functions from public;
-alter default privileges for role redoubt_audit revoke execute on functions from public;
+-- 5. What is made later starts closed; and a backup leaves no table out.
+do $$
+declare r text;
+begin
+  foreach r in array array['redoubt_keys', 'redoubt_owner', 'redoubt_audit'] loop
+    execute pg_catalog.format('alter default privileges for role %I revoke execute on functions from public', r);
+    execute pg_catalog.format('alter default privileges for role %I grant select on tables to redoubt_backup', r);
+    execute pg_catalog.format('alter default privileges for role %I grant select on sequences to redoubt_backup', r);
+    execute pg_catalog.format('alter default privileges for role %I grant usage on schemas to redoubt_backup', r);
+  end loop;
+end $$;
+grant usage on schema redoubt, identity, audit, guard to redoubt_backup;

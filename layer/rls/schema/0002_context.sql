@@ -1,16 +1,8 @@
--- The credential context (SYSTEM D2). The application role says nothing about who it works for: it presents the caller's own
--- credential to redoubt.enter, which looks it up by its hash and seals what it found for this backend and this transaction.
--- Policies verify the seal each time they are evaluated, so a context that was overwritten, copied from another transaction
--- or invented is refused at the moment of use.
+-- The credential context (SYSTEM D2). A role that serves callers says nothing about who it works for: it presents the caller's own
+-- credential to redoubt.enter, which looks it up by its hash and keeps what it found for this transaction, where nobody but
+-- enter can write. Policies ask for it each time they are evaluated, so a context that was overwritten, copied from another
+-- transaction or invented is refused at the moment of use. How it is kept is 0004_keeping.sql's business.
 set role redoubt_keys;
-
--- What seals. Readable by nobody but the functions below.
-create table redoubt.seal_key (
-  kid        text        primary key check (kid ~ '^[0-9]{2}$'),
-  key        bytea       not null check (length(key) = 32),
-  created_at timestamptz not null default now()
-);
-insert into redoubt.seal_key (kid, key) values ('01', extension.gen_random_bytes(32));
 
 -- What each role of a member may do. The database's own list, not the application's: the application has another (SYSTEM A4).
 create table redoubt.role (
@@ -32,93 +24,82 @@ begin
   end if;
 end $$;
 
--- A context is: seal (64 hex) | kid (2) | organization (36) | profile (36) | person (36) | credential id (36) | kind (1)
--- and then, each after a "|": scopes, visit. The seal is an HMAC over all that follows it, the backend and the transaction; the
--- last two are not written down but put in again by whoever verifies, so that there is nothing to compare but the seal.
+-- A context is one line of letters, digits, underscores and commas (a parameter of the server takes no more):
+--   organization (32) profile (32) person (32) credential (32) kind (1) , scopes , visit
+-- Ids are hexadecimal, all zeros for none. Kinds: s session, k API key, j job, w webhook endpoint. A scope posts:read-all is written
+-- posts0read_all, and a comma follows each. The visit is the hexadecimal of its UTF-8.
 
--- enter verifies a credential and seals it for this transaction. visit is the application's word about where the request came
--- from ("203.0.113.7 01J9…", address and request id); it is recorded, never decided on.
+-- enter verifies a credential and keeps what it stands for until the transaction ends. Which login role may present which kind is
+-- decided here: a job grant is worth nothing to whoever stole the application's password, and a session nothing to the worker.
+-- visit is the application's word about where the request came from ("203.0.113.7 01J9…", address and request id); it is recorded,
+-- never decided on.
 create function redoubt.enter(credential text, visit text default '', read_only boolean default false) returns void
   volatile security definer set search_path = pg_catalog, pg_temp language plpgsql as $$
 declare
-  who record;
-  payload text;
+  kind text := left(credential, 4);
   digest bytea := sha256(convert_to(credential, 'UTF8'));
+  who text;
+  may text[];
 begin
-  if left(credential, 4) = 'rds_' then
-    select s.organization_id::text || s.profile_id::text || s.person_id::text || s.id::text || 's' as ids,
-           array_to_string(r.scopes, ',') as scopes, k.kid, k.key into who
+  if kind = 'rds_' and session_user = 'redoubt_app' then
+    select s.organization_id::text || s.profile_id::text || s.person_id::text || s.id::text || 's', r.scopes into who, may
       from identity.session s
       join identity.membership m on m.organization_id = s.organization_id and m.id = s.profile_id
       join identity.organization o on o.id = s.organization_id
       join redoubt.role r on r.name = case when s.administrator then 'administrator' else m.role end
-      cross join lateral (select kid, key from redoubt.seal_key order by kid desc limit 1) k
      where s.hash = digest and s.revoked_at is null
        and s.expires_at > statement_timestamp() and s.seen_at > statement_timestamp() - s.idle
        and m.active and o.active;
-  elsif left(credential, 4) = 'rdk_' then
-    select a.organization_id::text || a.profile_id::text || a.person_id::text || a.id::text || 'k' as ids,
-           array_to_string(array(select unnest(a.scopes) intersect select unnest(r.scopes) order by 1), ',') as scopes, k.kid, k.key into who
+  elsif kind = 'rdk_' and session_user in ('redoubt_app', 'redoubt_analytics') then
+    select a.organization_id::text || a.profile_id::text || a.person_id::text || a.id::text || 'k',
+           array(select unnest(a.scopes) intersect select unnest(r.scopes) order by 1) into who, may
       from identity.api_key a
       join identity.membership m on m.organization_id = a.organization_id and m.id = a.profile_id
       join identity.organization o on o.id = a.organization_id
       join redoubt.role r on r.name = case when a.administrator then 'administrator' else m.role end
-      cross join lateral (select kid, key from redoubt.seal_key order by kid desc limit 1) k
      where a.hash = digest and a.revoked_at is null and a.expires_at > statement_timestamp()
        and m.active and o.active;
-  else
+  elsif kind = 'rdj_' and session_user = 'redoubt_worker' then
+    select f.who, f.may into who, may from redoubt.redeem_job(digest) f;
+  elsif kind = 'rdw_' and session_user = 'redoubt_webhook' then
+    select e.organization_id::text || repeat('0', 64) || e.id::text || 'w', e.scopes into who, may
+      from identity.endpoint e join identity.organization o on o.id = e.organization_id
+     where e.hash = digest and e.revoked_at is null and o.active;
+  end if;
+  if who is null then
     raise exception 'redoubt: credential refused' using errcode = '28000';
   end if;
-  if who.ids is null then
-    raise exception 'redoubt: credential refused' using errcode = '28000';
-  end if;
-  payload := who.kid || who.ids || '|' || who.scopes || '|' || left(translate(visit, '|', ' '), 120);
-  perform set_config('redoubt.context', encode(extension.hmac(
-    convert_to(payload || pg_backend_pid()::text, 'UTF8') || timestamptz_send(transaction_timestamp()), who.key, 'sha256'), 'hex') || payload, true);
+  perform redoubt.keep(translate(who, '-', '') || ',' || translate(array_to_string(may || array[''], ','), ':-', '0_')
+    || encode(convert_to(left(visit, 120), 'UTF8'), 'hex'));
   if read_only then
     perform set_config('transaction_read_only', 'on', true);
   end if;
 end $$;
 
--- verified returns the context if its seal is that of this backend and this transaction, and refuses otherwise. It is on the path
--- of every row, so it is short: one key read, one HMAC, one comparison. It has no SET clause, which would cost a settings frame on
--- every call; every name and operator is qualified instead, so search_path cannot matter. The comparison may end early: a seal
--- that is right in a vector register's first half tells so to nobody who has fewer than 2^64 tries in one transaction.
-create function redoubt.verified() returns text
-  stable parallel restricted security definer language plpgsql as $$
-declare
-  c text := pg_catalog.current_setting('redoubt.context', true);
-  p text := pg_catalog.substr(c, 65);
-  k bytea;
-begin
-  select s.key into k from redoubt.seal_key s where s.kid operator(pg_catalog.=) pg_catalog.substr(p, 1, 2);
-  if pg_catalog.left(c, 64) operator(pg_catalog.=) pg_catalog.encode(extension.hmac(
-       pg_catalog.convert_to(p operator(pg_catalog.||) pg_catalog.pg_backend_pid()::pg_catalog.text, 'UTF8')
-         operator(pg_catalog.||) pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), k, 'sha256'), 'hex')
-  then
-    return p;
-  elsif c is null or c operator(pg_catalog.=) '' then
-    raise exception 'redoubt: no credential was presented in this transaction' using errcode = '28000';
-  end if;
-  raise exception 'redoubt: the context was not sealed for this transaction' using errcode = '28000';
-end $$;
-
--- What the context says. Each verifies.
+-- What the context says. Each asks redoubt.verified for it, which refuses if there is none.
 create function redoubt.org() returns uuid stable parallel restricted language plpgsql as $$
-begin return pg_catalog.substr(redoubt.verified(), 3, 36)::pg_catalog.uuid; end $$;
+begin return pg_catalog.substr(redoubt.verified(), 1, 32)::pg_catalog.uuid; end $$;
+-- Null for an endpoint, which is nobody's.
 create function redoubt.profile() returns uuid stable parallel restricted language plpgsql as $$
-begin return pg_catalog.substr(redoubt.verified(), 39, 36)::pg_catalog.uuid; end $$;
+declare id pg_catalog.text := pg_catalog.substr(redoubt.verified(), 33, 32);
+begin return case when id operator(pg_catalog.<>) '00000000000000000000000000000000' then id::pg_catalog.uuid end; end $$;
 create function redoubt.person() returns uuid stable parallel restricted language plpgsql as $$
-begin return pg_catalog.substr(redoubt.verified(), 75, 36)::pg_catalog.uuid; end $$;
+declare id pg_catalog.text := pg_catalog.substr(redoubt.verified(), 65, 32);
+begin return case when id operator(pg_catalog.<>) '00000000000000000000000000000000' then id::pg_catalog.uuid end; end $$;
 create function redoubt.credential_id() returns uuid stable parallel restricted language plpgsql as $$
-begin return pg_catalog.substr(redoubt.verified(), 111, 36)::pg_catalog.uuid; end $$;
+begin return pg_catalog.substr(redoubt.verified(), 97, 32)::pg_catalog.uuid; end $$;
+create function redoubt.credential_kind() returns text stable parallel restricted language plpgsql as $$
+begin return pg_catalog.substr(redoubt.verified(), 129, 1); end $$;
 create function redoubt.interactive() returns boolean stable parallel restricted language plpgsql as $$
-begin return pg_catalog.substr(redoubt.verified(), 147, 1) operator(pg_catalog.=) 's'; end $$;
+begin return redoubt.credential_kind() operator(pg_catalog.=) 's'; end $$;
 create function redoubt.visit() returns text stable parallel restricted language plpgsql as $$
-begin return pg_catalog.split_part(redoubt.verified(), '|', 3); end $$;
+begin
+  return pg_catalog.convert_from(pg_catalog.decode(pg_catalog.split_part(redoubt.verified(), ',', -1), 'hex'), 'UTF8');
+end $$;
 create function redoubt.has(scope text) returns boolean stable parallel restricted language plpgsql as $$
 begin
-  return scope operator(pg_catalog.=) any (pg_catalog.string_to_array(pg_catalog.split_part(redoubt.verified(), '|', 2), ','));
+  return pg_catalog.strpos(pg_catalog.substr(redoubt.verified(), 130),
+    pg_catalog.concat(',', pg_catalog.translate(scope, ':-,', '0_'), ',')) operator(pg_catalog.>) 0;
 end $$;
 
 -- require is the third gate's question (SYSTEM A3). It answers with the caller's profile, or refuses.
@@ -130,10 +111,11 @@ begin
   return redoubt.profile();
 end $$;
 
--- Policies call these for whoever reads a table, so everyone may: without a sealed context they only refuse.
-grant usage on schema redoubt to redoubt_app, redoubt_owner, redoubt_audit;
-grant execute on function redoubt.verified(), redoubt.org(), redoubt.profile(), redoubt.person(), redoubt.credential_id(),
+-- Policies call these for whoever reads a table, so everyone may: without a context they only refuse.
+grant usage on schema redoubt to redoubt_app, redoubt_worker, redoubt_webhook, redoubt_analytics, redoubt_owner, redoubt_audit;
+grant execute on function redoubt.org(), redoubt.profile(), redoubt.person(), redoubt.credential_id(), redoubt.credential_kind(),
   redoubt.interactive(), redoubt.visit(), redoubt.has(text) to public;
-grant execute on function redoubt.enter(text, text, boolean), redoubt.require(text) to redoubt_app;
+grant execute on function redoubt.enter(text, text, boolean), redoubt.require(text)
+  to redoubt_app, redoubt_worker, redoubt_webhook, redoubt_analytics;
 grant execute on function redoubt.allow(text, text[]) to redoubt_owner;
 reset role;

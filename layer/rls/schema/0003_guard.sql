@@ -1,7 +1,7 @@
 -- The guard: isolation comes on by itself, and a table that could leak is refused (SYSTEM D1, D4, D5). Event triggers belong
 -- to the superuser, so that not even the owner of the tables can take them away. A tenant table is any table in a schema that
--- redoubt_owner owns. The floor binds migrations too, which have no credential: they see no rows, so a foreign key that comes to a
--- table with rows must be NOT VALID, and rows are changed by the application.
+-- redoubt_owner owns. The floor binds migrations too, which have no credential: they see no rows. What has to see them all, as a
+-- backfill or the validation of a foreign key, is a file of its own that says why, and runs as redoubt_maintenance.
 
 -- Tables that belong to no organization, each with its reason; the application may only read them.
 create table guard.global_table (
@@ -63,8 +63,9 @@ begin
     if c.relrowsecurity then
       raise exception 'redoubt: tenant table % cannot become a global one', t::regclass using errcode = '42501';
     end if;
-    if has_table_privilege('redoubt_app', t, 'INSERT, UPDATE, DELETE, TRUNCATE') then
-      raise exception 'redoubt: global table % must be read-only for the application', t::regclass using errcode = '42501';
+    if exists (select from aclexplode(c.relacl) a where a.privilege_type <> 'SELECT' and a.grantee <> c.relowner)
+      or exists (select from pg_attribute m, aclexplode(m.attacl) a where m.attrelid = t and a.privilege_type <> 'SELECT') then
+      raise exception 'redoubt: global table % must be read-only for all but its owner', t::regclass using errcode = '42501';
     end if;
     return;
   end if;
@@ -102,13 +103,49 @@ begin
   if bad is not null then
     raise exception 'redoubt: foreign key % of % must pair organization_id with organization_id', bad, t::regclass using errcode = '42501';
   end if;
-  if has_table_privilege('redoubt_app', t, 'TRUNCATE, REFERENCES, TRIGGER') or has_column_privilege('redoubt_app', t, 'organization_id', 'UPDATE') then
-    raise exception 'redoubt: the application may not truncate % nor move its rows to another organization', t::regclass using errcode = '42501';
+  perform guard.check_grants(t);
+end $$;
+
+-- check_grants refuses a right on a tenant table that its holder has no use for.
+create function guard.check_grants(t oid) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  r text;
+  bad text;
+begin
+  foreach r in array array['redoubt_app', 'redoubt_worker', 'redoubt_webhook', 'redoubt_analytics'] loop
+    if has_table_privilege(r, t, 'TRUNCATE, REFERENCES, TRIGGER') or has_column_privilege(r, t, 'organization_id', 'UPDATE') then
+      raise exception 'redoubt: % may not truncate % nor move its rows to another organization', r, t::regclass using errcode = '42501';
+    end if;
+  end loop;
+  foreach r in array array['redoubt_analytics', 'redoubt_backup'] loop
+    if has_any_column_privilege(r, t, 'INSERT, UPDATE, REFERENCES') or has_table_privilege(r, t, 'DELETE, TRUNCATE, TRIGGER') then
+      raise exception 'redoubt: % may only read %', r, t::regclass using errcode = '42501';
+    end if;
+  end loop;
+  -- Whoever else can log in has no business here, and everybody least of all.
+  select case a.grantee when 0 then 'everybody' else pg_get_userbyid(a.grantee) end into bad
+    from (select relacl as acl from pg_class where oid = t union all select attacl from pg_attribute where attrelid = t) x, aclexplode(x.acl) a
+   where a.grantee = 0 or pg_get_userbyid(a.grantee) in ('redoubt_identity', 'redoubt_auditor', 'redoubt_keys', 'redoubt_audit', 'redoubt_migrator', 'redoubt_maintenance') limit 1;
+  if bad is not null then
+    raise exception 'redoubt: % must not be granted to %', t::regclass, bad using errcode = '42501';
   end if;
-  if exists (select from aclexplode(c.relacl) a where a.grantee = 0)
-    or exists (select from pg_attribute m, aclexplode(m.attacl) a where m.attrelid = t and a.grantee = 0) then
-    raise exception 'redoubt: % must not be granted to everybody', t::regclass using errcode = '42501';
+end $$;
+
+-- personal says which columns of a tenant table hold something personal: the audit trail records that they changed, and not what they
+-- say. Applications call it from their migrations.
+create function guard.personal(t regclass, variadic columns text[]) returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare c text;
+begin
+  if not guard.tenant_schema((select relnamespace from pg_class where oid = t)) then
+    raise exception 'redoubt: % is no tenant table', t using errcode = '42501';
   end if;
+  foreach c in array columns loop
+    if c in ('organization_id', 'id') or not exists (select from pg_attribute where attrelid = t and attname = c and attnum > 0 and not attisdropped) then
+      raise exception 'redoubt: % has no column % that could be personal', t, c using errcode = '42703';
+    end if;
+  end loop;
+  execute format('create or replace trigger audit_row after insert or update or delete on %s for each row execute function audit.row(%s)', t,
+    (select string_agg(quote_literal(x), ', ') from unnest(columns) x));
 end $$;
 
 -- check_all looks at every tenant table again: after each file of a migration, in its transaction, and in tests. It is the
@@ -172,5 +209,7 @@ end $$;
 create event trigger redoubt_command on ddl_command_end execute function guard.on_command();
 create event trigger redoubt_drop on sql_drop when tag in ('DROP POLICY', 'DROP TRIGGER') execute function guard.on_drop();
 revoke all on all functions in schema guard from public;
-grant usage on schema guard to redoubt_migrator;
+grant usage on schema guard to redoubt_migrator, redoubt_owner;
 grant execute on function guard.check_all() to redoubt_migrator;
+grant execute on function guard.personal(regclass, text[]) to redoubt_owner;
+grant select on guard.global_table to redoubt_backup;
