@@ -86,6 +86,9 @@ func plan(c *cobra.Command, cfg migrate.Config, tell *teller) error {
 			continue
 		}
 		fmt.Fprintf(tell.out, "  %-10s %-24s as %-34s %s\n", s.Line, s.Name, s.As, tell.paint("2", s.SHA256[:16]))
+		if s.Reason != "" {
+			fmt.Fprintf(tell.out, "  %-10s sees every organization's rows: %s\n", "", s.Reason)
+		}
 	}
 	if !tell.json {
 		fmt.Fprintln(tell.out, plural(len(steps), "file")+" to apply")

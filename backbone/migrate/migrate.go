@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -21,6 +22,10 @@ type Line struct {
 	Files fs.FS
 	// Application lines run as the migrator, SET ROLE redoubt_owner, under the guard. The others belong to Redoubt's own
 	// layers, which make the roles and the guard, and run as the superuser.
+	//
+	// The owner sees no row of any organization. A file of an application's line that has to, as a backfill or the validation of a
+	// foreign key, begins with the line "-- maintenance: " and the reason. It runs as redoubt_maintenance, as whom only this program can
+	// log in, while that file is applied; the reason is recorded, and what it changes is in the audit trail, done by nobody.
 	Application bool
 }
 
@@ -39,11 +44,15 @@ type Step struct {
 	Line   string `json:"line"`
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
-	As     string `json:"as"` // the role that it will run as
+	As     string `json:"as"`               // the role that it will run as
+	Reason string `json:"reason,omitempty"` // why it has to see every organization's rows
 }
 
 // lockKey is this program's advisory lock: two programs never migrate one database at once.
 const lockKey = 0x5265_646f_7562_74 // "Redoubt"
+
+// ErrNoReason means that a file asks for maintenance and does not say why.
+var ErrNoReason = errors.New("maintenance needs a reason of at least ten letters")
 
 // ErrChanged means that a file which has been applied is not the file it was.
 var ErrChanged = errors.New("an applied migration has been changed")
@@ -54,14 +63,16 @@ create table if not exists backbone.migration (
   line       text        not null,
   name       text        not null,
   sha256     text        not null,
+  reason     text        not null default '', -- why it saw every organization's rows
   applied_at timestamptz not null default now(),
   primary key (line, name)
 );
 revoke all on schema backbone from public;`
 
 const letMigrator = `
-grant usage on schema backbone to redoubt_migrator;
-grant select, insert on backbone.migration to redoubt_migrator;`
+grant usage on schema backbone to redoubt_migrator, redoubt_maintenance, redoubt_backup;
+grant select, insert on backbone.migration to redoubt_migrator, redoubt_maintenance;
+grant select on backbone.migration to redoubt_backup;`
 
 // Run applies what is missing and returns how many files that was. A failure leaves the database as it was before the file
 // that failed. It is safe to run from several programs at once: the second waits for the first.
@@ -112,9 +123,11 @@ func Plan(ctx context.Context, cfg Config) ([]Step, error) {
 	for _, line := range cfg.Lines {
 		err := line.each(func(name string, text []byte) error {
 			hash, pending, err := compare(done, line, name, text)
-			if pending {
-				steps = append(steps, Step{line.Name, name, hash, line.as()})
+			if err != nil || !pending {
+				return err
 			}
+			reason, err := line.reason(text)
+			steps = append(steps, Step{line.Name, name, hash, line.as(reason), reason})
 			return err
 		})
 		if err != nil {
@@ -124,11 +137,29 @@ func Plan(ctx context.Context, cfg Config) ([]Step, error) {
 	return steps, nil
 }
 
-func (l Line) as() string {
-	if l.Application {
+func (l Line) as(reason string) string {
+	switch {
+	case reason != "":
+		return "redoubt_maintenance"
+	case l.Application:
 		return "redoubt_owner, by redoubt_migrator"
 	}
 	return "superuser"
+}
+
+const maintenance = "-- maintenance:"
+
+// reason is why a file of an application's line has to see every organization's rows, or nothing for one that need not.
+func (l Line) reason(text []byte) (string, error) {
+	first, _, _ := strings.Cut(string(text), "\n")
+	reason, asks := strings.CutPrefix(first, maintenance)
+	if reason = strings.TrimSpace(reason); asks && l.Application && len(reason) < 10 {
+		return "", ErrNoReason
+	}
+	if !asks || !l.Application {
+		return "", nil
+	}
+	return reason, nil
 }
 
 // each calls do with every file of the line, in order.
@@ -188,7 +219,16 @@ func (m *run) file(ctx context.Context, line Line, name string, text []byte) err
 	if err != nil || !pending {
 		return err
 	}
+	reason, err := line.reason(text)
+	if err != nil {
+		return err
+	}
 	conn, err := m.conn(ctx, line)
+	if err == nil && reason != "" {
+		if conn, err = maintainer(ctx, m.admin, conn.Config()); err == nil {
+			defer conn.Close(context.WithoutCancel(ctx))
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -200,7 +240,7 @@ func (m *run) file(ctx context.Context, line Line, name string, text []byte) err
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	if line.Application {
+	if line.Application && reason == "" {
 		text = append([]byte("set local role redoubt_owner;\n"), text...)
 	}
 	if err := script(ctx, conn, string(text)); err != nil {
@@ -214,7 +254,7 @@ func (m *run) file(ctx context.Context, line Line, name string, text []byte) err
 			return fmt.Errorf("asserting what must hold afterwards: %w", err)
 		}
 	}
-	if _, err := tx.Exec(ctx, "insert into backbone.migration (line, name, sha256) values ($1, $2, $3)", line.Name, name, hash); err != nil {
+	if _, err := tx.Exec(ctx, "insert into backbone.migration (line, name, sha256, reason) values ($1, $2, $3, $4)", line.Name, name, hash, reason); err != nil {
 		return fmt.Errorf("recording: %w", err)
 	}
 	if err := tx.Commit(ctx); err != nil {

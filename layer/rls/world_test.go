@@ -28,7 +28,7 @@ CREATE SCHEMA app;
 CREATE TABLE app.note (
   organization_id uuid NOT NULL,
   id              uuid NOT NULL DEFAULT gen_random_uuid(),
-  author_id       uuid NOT NULL DEFAULT redoubt.profile(),
+  author_id       uuid DEFAULT redoubt.profile(),
   body            text NOT NULL CHECK (length(body) BETWEEN 1 AND 100),
   slug            varchar(20),
   number          int  NOT NULL DEFAULT 0 CHECK (number >= 0),
@@ -42,13 +42,16 @@ CREATE TABLE app.reply (
   PRIMARY KEY (organization_id, id),
   FOREIGN KEY (organization_id, note_id) REFERENCES app.note (organization_id, id) ON DELETE CASCADE
 );
-GRANT USAGE ON SCHEMA app TO redoubt_app;
+GRANT USAGE ON SCHEMA app TO redoubt_app, redoubt_worker, redoubt_webhook, redoubt_analytics;
+GRANT SELECT, INSERT, DELETE, UPDATE (body, slug, number) ON app.note TO redoubt_worker;
+GRANT SELECT, INSERT (organization_id, body) ON app.note TO redoubt_webhook;
+GRANT SELECT ON app.note, app.reply TO redoubt_analytics;
 GRANT SELECT, INSERT, DELETE, UPDATE (body, slug, number) ON app.note TO redoubt_app;
 GRANT SELECT, INSERT, DELETE ON app.reply TO redoubt_app;
 SELECT redoubt.allow('member', 'keys:write', 'notes:write', 'database:only');
-SELECT redoubt.allow('administrator', 'keys:write', 'notes:write', 'notes:clear', 'members:write', 'audit:read');
+SELECT redoubt.allow('administrator', 'keys:write', 'notes:write', 'notes:clear', 'members:write', 'members:erase', 'endpoints:write', 'audit:read');
 `)}}}},
-	Scopes: identity.Scopes{Member: []string{"keys:write", "notes:write", "claims:only"}, Administrator: []string{"notes:clear", "members:write", "audit:read"}},
+	Scopes: identity.Scopes{Member: []string{"keys:write", "notes:write", "claims:only"}, Administrator: []string{"notes:clear", "members:write", "members:erase", "endpoints:write", "audit:read"}},
 }
 
 // A theft is a world with something to steal: Acme's note, which Globex wants.

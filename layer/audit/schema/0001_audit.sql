@@ -43,7 +43,7 @@ declare
   o jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
   n jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
   changed jsonb := coalesce(n, o);
-  maintained boolean := current_setting('role') = 'redoubt_maintenance'; -- a migration, which nobody in an organization asked for
+  maintained boolean := session_user = 'redoubt_maintenance'; -- a migration, which nobody in an organization asked for
 begin
   if tg_op = 'UPDATE' then
     select jsonb_object_agg(k, case when k = any (tg_argv) then '["[personal]", "[personal]"]' else jsonb_build_array(o -> k, n -> k) end)

@@ -10,7 +10,8 @@ lock table pg_catalog.pg_authid in share row exclusive mode;
 -- redoubt_keys        owns what proves who someone is: sealing keys, sessions, hashes, memberships; and the functions that read them
 -- redoubt_owner       owns the application's tables
 -- redoubt_audit       owns the audit trail
--- redoubt_maintenance BYPASSRLS: changes rows of every organization, in a migration that says why; the migrator is not a member of it
+-- redoubt_maintenance BYPASSRLS: changes rows of every organization, in a migration that says why; while one is applied, and then alone,
+--                     it may log in, with a password that only the program that migrates knows. The migrator is not a member of it
 do $$
 declare r text;
 begin
@@ -68,7 +69,7 @@ create function guard.close_database() returns void language plpgsql set search_
 begin
   execute format('revoke all on database %I from public', current_database()); -- CONNECT and TEMP
   execute format('grant connect on database %I to redoubt_migrator, redoubt_app, redoubt_worker, redoubt_webhook, redoubt_analytics,
-    redoubt_identity, redoubt_auditor, redoubt_backup', current_database());
+    redoubt_identity, redoubt_auditor, redoubt_backup, redoubt_maintenance', current_database());
   -- A schema that the owner of the tables makes is guarded like the first one.
   execute format('grant create on database %I to redoubt_owner', current_database());
   execute format('alter database %I set log_parameter_max_length = 0', current_database());
@@ -114,7 +115,8 @@ begin
     end if;
   end loop;
 end $$;
-grant execute on function pg_catalog.set_config(text, text, boolean) to redoubt_keys;
+grant execute on function pg_catalog.set_config(text, text, boolean) to redoubt_keys, redoubt_backup; -- pg_dump begins with it
+grant execute on function pg_catalog.pg_export_snapshot() to redoubt_backup; -- pg_dump --jobs
 grant execute on function pg_catalog.pg_stat_get_activity(integer) to pg_monitor;
 revoke usage on language plpgsql from public; -- no DO block for the application: it could try and catch in a loop
 grant usage on language plpgsql to redoubt_keys, redoubt_owner, redoubt_audit, redoubt_migrator;

@@ -44,6 +44,9 @@ begin
     end if;
     return;
   end if;
+  if c.relkind in ('r', 'p', 'v') and pg_get_userbyid(c.relowner) <> 'redoubt_owner' then
+    raise exception 'redoubt: % must belong to redoubt_owner', t::regclass using errcode = '42501';
+  end if;
   if c.relkind in ('f', 'm') then
     raise exception 'redoubt: % has no row level security: foreign tables and materialized views may not hold tenant data', t::regclass using errcode = '42501';
   end if;
@@ -210,6 +213,6 @@ create event trigger redoubt_command on ddl_command_end execute function guard.o
 create event trigger redoubt_drop on sql_drop when tag in ('DROP POLICY', 'DROP TRIGGER') execute function guard.on_drop();
 revoke all on all functions in schema guard from public;
 grant usage on schema guard to redoubt_migrator, redoubt_owner;
-grant execute on function guard.check_all() to redoubt_migrator;
+grant execute on function guard.check_all() to redoubt_migrator, redoubt_maintenance;
 grant execute on function guard.personal(regclass, text[]) to redoubt_owner;
 grant select on guard.global_table to redoubt_backup;
