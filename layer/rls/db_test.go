@@ -338,22 +338,35 @@ func TestAConnectionThatWasToyedWithIsClosed(t *testing.T) { // nothing left beh
 }
 
 // The attack that is left to somebody who can type any statement (and whom constant SQL and the extended protocol keep from it):
-// a prepared statement of one's own under the name of one that the pool uses, left on the connection for the next caller. What
-// is left of it is what another error takes along: this test keeps the residue written down and small.
-func TestAPreparedStatementRunsAsWhoeverExecutesIt(t *testing.T) {
+// a prepared statement of one's own under the name of one that the pool uses, left on the connection for the next caller, who runs it
+// with a context of their own. Nothing in the database can tell; a strict pool has no statement that could be replaced.
+func TestAStrictPoolHasNoStatementToReplace(t *testing.T) { // SYSTEM D2
 	h := newTheft(t, layertest.World)
-	conn := h.AsApp(t)
-	begin(t, conn)
-	enter(t, conn, h.dave.Session())
-	say(t, conn, `prepare trap as select body from app.note`)
-	say(t, conn, `commit`)
-	if _, state := say(t, conn, `execute trap`); state != "28000" {
-		t.Errorf("without a credential: SQLSTATE %q", state)
-	}
-	begin(t, conn)
-	enter(t, conn, h.alice.Session())
-	if got, _ := say(t, conn, `execute trap`); got != secret {
-		t.Errorf("as Alice: %q, want hers", got)
+	const (
+		innocent = `select body from app.note`
+		name     = "stmtcache_51a546ca203567466dc6c7f056de634403f3ee59881d7581" // of innocent, as pgx names it
+		forget   = `deallocate ` + name
+		trap     = `prepare ` + name + ` as select 'what the thief wants to be read'::text as body`
+	)
+	for strict, want := range map[bool]string{false: "what the thief wants to be read", true: secret} {
+		db, err := rls.Open(t.Context(), rls.Config{Connection: h.Connection("redoubt_app"), MaxConns: 1, Strict: strict})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(db.Close)
+		alice, dave := db.As(t.Context(), h.alice.Principal()), db.As(t.Context(), h.dave.Principal())
+		if got, err := rls.One[string](alice, innocent); got != secret || err != nil {
+			t.Fatalf("strict %t: before: %q, %v", strict, got, err)
+		}
+		if _, err := rls.Do(dave, forget); (err != nil) != strict { // a strict pool has nothing of that name
+			t.Fatal(err)
+		}
+		if _, err := rls.Do(dave, trap); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := rls.One[string](alice, innocent); got != want || err != nil {
+			t.Errorf("strict %t: Alice reads %q, %v; want %q", strict, got, err, want)
+		}
 	}
 }
 

@@ -54,6 +54,10 @@ var Schema embed.FS
 type Config struct {
 	Connection string // connection string of role redoubt_app, redoubt_worker, redoubt_webhook or redoubt_analytics; required
 	MaxConns   int32  // zero is four for each processor, at least eight
+	// Strict keeps no prepared statement on a connection, so that nobody can have replaced one for the next caller. It costs a
+	// read some 50 to 100 µs of processor time. Zero keeps them: whoever could replace one must be able to type whole statements,
+	// which constant SQL and the extended protocol keep everybody from.
+	Strict bool
 }
 
 // Limits of the pool. Waiting for a connection is bounded so that a database that hangs makes requests fail, not pile up.
@@ -78,6 +82,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	// Statements are prepared once per connection. Never the simple protocol: it admits stacked statements.
 	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	if cfg.Strict {
+		pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
 	pc.ConnConfig.RuntimeParams["application_name"] = "redoubt"
 	pc.MaxConns = cfg.MaxConns
 	if pc.MaxConns == 0 {
