@@ -94,6 +94,7 @@ var written = lists{
 		{"vet/internal/source", xtools}:          "answers analyzers' questions about types",
 		{"vet/internal/vettest", xtools}:         "runs an analyzer over cases",
 		{"layer/rls/inspect", pgx}:               "asks the catalogs of a database that may be a stranger's",
+		{"layer/rls/dialect", pgx}:               "asks the catalogs what another engine would make of a schema",
 		{"commons", pgx + forTests}:              "types the attacks' SQL by hand, with a stolen password",
 		{"commons/web", chromedp + forTests}:     "looks at the pages in a real browser",
 		{"commons/web", cdproto + forTests}:      "sets the browser's size and colour scheme",

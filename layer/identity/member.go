@@ -78,8 +78,8 @@ func Onboarded(tx *rls.Tx) error {
 }
 
 // EraseMember deletes a member of the caller's organization with their sessions, keys and waiting jobs and, if they were a member
-// nowhere else, the person (SYSTEM I8). What they have in the application's tables must have been removed before, in the same
-// transaction. It needs the scope members:erase, but for members themselves with a session.
+// nowhere else, the person (SYSTEM I8). What becomes of their rows in the application's tables is said by those tables' foreign keys;
+// one that does not say it stops the deletion. It needs the scope members:erase, but for members themselves with a session.
 func EraseMember(tx *rls.Tx, member layer.ProfileID) error {
 	return found(rls.One[bool](tx, eraseOne, member))
 }

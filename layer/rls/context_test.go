@@ -14,7 +14,7 @@ import (
 
 const readAll = `select body from app.note order by body`
 
-// The two ways in which a context is kept (schema/0004_keeping.sql), and the setting that holds it.
+// The two ways in which a context is kept (schema/0002_keeping.sql), and the setting that holds it.
 var ways = map[string]string{"parameter": "backtrace_functions", "seal": "redoubt.context"}
 
 // A keeping is a theft from a database that keeps contexts in one of the ways.
@@ -172,7 +172,7 @@ func TestAContextIsGoodForOneTransactionOfOneConnection(t *testing.T) { // SYSTE
 				begin(t, conn)
 			}},
 			{"the very function that keeps a context", false, func(t *testing.T, conn *pgx.Conn) {
-				if _, state := say(t, conn, `select redoubt.keep('`+strings.Repeat(theirs, 4)+`s,')`); state != "42501" {
+				if _, state := say(t, conn, `select redoubt.keep('`+strings.Repeat(theirs, 4)+`s,', false)`); state != "42501" {
 					t.Errorf("SQLSTATE %q", state)
 				}
 				begin(t, conn)

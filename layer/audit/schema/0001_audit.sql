@@ -57,7 +57,9 @@ begin
   insert into audit.log (organization_id, actor, credential, visit, category, action, entity, entity_id, changes)
   values ((coalesce(n, o) ->> 'organization_id')::uuid, case when not maintained then redoubt.profile() end, case when not maintained then redoubt.credential_id() end,
           case when maintained then '' else redoubt.visit() end, 'row', lower(tg_op),
-          tg_table_schema || '.' || tg_table_name, coalesce(coalesce(n, o) ->> 'id', ''), changed);
+          case when pg_partition_root(tg_relid) is null then tg_table_schema || '.' || tg_table_name
+            else (select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = pg_partition_root(tg_relid)) end,
+          coalesce(coalesce(n, o) ->> 'id', ''), changed);
   return null;
 end $$;
 
@@ -89,4 +91,7 @@ grant select on audit.log to redoubt_auditor;
 grant select (organization_id, id, at, actor, credential, visit, category, action, entity, entity_id, changes) on audit.log to redoubt_app;
 grant execute on function audit.append(text, text, text, text, jsonb) to redoubt_app, redoubt_worker, redoubt_webhook, redoubt_keys, redoubt_owner;
 grant execute on function audit.append_identity(uuid, uuid, uuid, text, text, text, text, text, jsonb) to redoubt_identity;
+-- A partition gets its table's triggers in the name of whoever makes it. The owner can do no more with it than have changes of its own
+-- tables recorded once more.
+grant execute on function audit.row() to redoubt_owner;
 reset role;

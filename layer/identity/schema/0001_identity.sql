@@ -213,7 +213,7 @@ begin
   end if;
   insert into identity.api_key (id, hash, organization_id, profile_id, person_id, administrator, name, hint, scopes, mac, expires_at)
   values (add_api_key.id, add_api_key.hash, redoubt.org(), redoubt.profile(), redoubt.person(), add_api_key.administrator, add_api_key.name, add_api_key.hint, add_api_key.scopes, add_api_key.mac, add_api_key.expires_at);
-  perform audit.append('credential', 'api_key.created', 'api_key', add_api_key.id::text, jsonb_build_object('name', add_api_key.name, 'scopes', to_jsonb(add_api_key.scopes)));
+  perform audit.append('credential', 'api_key.created', 'api_key', add_api_key.id::text, jsonb_build_object('scopes', to_jsonb(add_api_key.scopes))); -- its name is its owner's word, and goes with them
 end $$;
 
 create function redoubt.revoke_api_key(key uuid) returns boolean

@@ -91,7 +91,7 @@ end $$;
 -- redeem_job is redoubt.enter's: it takes a grant, and gives it back if the job's transaction is rolled back. A member or an
 -- organization that was stopped, and a key or endpoint that was revoked since, leave nothing to redeem; a session that has
 -- ended does, since people sign out while their jobs wait.
-create function redoubt.redeem_job(digest bytea, out who text, out may text[])
+create function redoubt.redeem_job(digest bytea, out organization_id uuid, out profile_id uuid, out person_id uuid, out id uuid, out scopes text[])
   volatile language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   update identity.job_grant g set redeemed_at = statement_timestamp()
@@ -101,12 +101,12 @@ begin
      and (g.profile_id is null or exists (select from identity.membership m where m.organization_id = g.organization_id and m.id = g.profile_id and m.active))
      and not exists (select from identity.api_key k where k.id = g.granted_by and k.revoked_at is not null)
      and not exists (select from identity.endpoint e where e.id = g.granted_by and e.revoked_at is not null)
-  returning concat(g.organization_id, coalesce(g.profile_id::text, repeat('0', 32)), coalesce(g.person_id::text, repeat('0', 32)), g.id, 'j'),
+  returning g.organization_id, coalesce(g.profile_id, '00000000-0000-0000-0000-000000000000'), coalesce(g.person_id, '00000000-0000-0000-0000-000000000000'), g.id,
     case when g.profile_id is null then g.scopes else
       array(select unnest(g.scopes) intersect select unnest(r.scopes) from redoubt.role r where r.name =
         case when g.administrator then 'administrator' else
-          (select m.role from identity.membership m where m.organization_id = g.organization_id and m.id = g.profile_id) end order by 1) end
-    into who, may;
+          (select m.role from identity.membership m where m.organization_id = g.organization_id and m.id = g.profile_id) end) end
+    into organization_id, profile_id, person_id, id, scopes;
 end $$;
 
 -- ---- What the application may ask for its caller ----

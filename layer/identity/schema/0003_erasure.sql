@@ -1,6 +1,6 @@
 -- Deleting a person (SYSTEM I8), in one organization at a time: what they wrote belongs to it, and one organization's administrator has
--- no say in another. The application's own function comes first, in the same transaction; the foreign key of its profile
--- holds the membership until it has.
+-- no say in another. An application's tables refer to the membership by foreign keys, which say what becomes of each row: it goes with
+-- the member (ON DELETE CASCADE), or stays without an author (ON DELETE SET NULL). One that says nothing stops the deletion.
 set role redoubt_keys;
 
 -- erase_member removes a member of the caller's organization, with sessions, keys and waiting jobs; and, with their last membership,

@@ -23,8 +23,38 @@ begin
   -- Restrictive: nothing that is added later can widen it. To public: it binds the owner too.
   execute format('create policy redoubt_floor on %s as restrictive for all to public using (organization_id = (select redoubt.org())) with check (organization_id = (select redoubt.org()))', t);
   execute format('create policy redoubt_open on %s for all to public using (true) with check (true)', t);
-  execute format('create trigger audit_row after insert or update or delete on %s for each row execute function audit.row()', t);
+  if not exists (select from pg_trigger where tgrelid = t and tgname = 'audit_row') then -- a partition has its table's
+    execute format('create trigger audit_row after insert or update or delete on %s for each row execute function audit.row()', t);
+  end if;
   execute format('alter table %s alter organization_id set default redoubt.org(), enable row level security, force row level security', t);
+end $$;
+
+-- check_partition admits one level of partitions by hash or list of organization_id alone. Who asks the parent meets the parent's
+-- policies; who asks a partition itself meets its floor, and nobody may but the owner, because the finer policies are the parent's.
+create function guard.check_partition(t oid) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  c pg_class;
+  parent pg_class;
+begin
+  select * into c from pg_class where oid = t;
+  if exists (select from pg_inherits i join pg_class k on k.oid = i.inhrelid where t in (i.inhrelid, i.inhparent) and not k.relispartition) then
+    raise exception 'redoubt: % inherits: who asks a parent passes by the policies of its children', t::regclass using errcode = '42501';
+  end if;
+  if c.relkind = 'p' and (c.relispartition or not exists (
+    select from pg_partitioned_table p join pg_attribute a on a.attrelid = t and a.attname = 'organization_id' and a.attnum = p.partattrs[0]
+     where p.partrelid = t and p.partnatts = 1 and p.partstrat in ('h', 'l'))) then
+    raise exception 'redoubt: % must be partitioned by hash or list of organization_id alone, on one level', t::regclass using errcode = '42501';
+  end if;
+  if c.relispartition then
+    select k.* into parent from pg_inherits i join pg_class k on k.oid = i.inhparent where i.inhrelid = t;
+    if parent.relowner <> c.relowner or not guard.tenant_schema(parent.relnamespace) or not parent.relforcerowsecurity then
+      raise exception 'redoubt: % is a partition of a table that is not guarded, or of another owner', t::regclass using errcode = '42501';
+    end if;
+    if exists (select from aclexplode(c.relacl) a where a.grantee <> c.relowner and pg_get_userbyid(a.grantee) <> 'redoubt_backup')
+      or exists (select from pg_attribute m, aclexplode(m.attacl) a where m.attrelid = t and a.grantee <> c.relowner and pg_get_userbyid(a.grantee) <> 'redoubt_backup') then
+      raise exception 'redoubt: partition % must be granted to nobody but backup: its table''s own policies are not asked there', t::regclass using errcode = '42501';
+    end if;
+  end if;
 end $$;
 
 -- check_table refuses a tenant table whose isolation has a hole.
@@ -59,9 +89,7 @@ begin
   if c.relkind not in ('r', 'p') then
     return;
   end if;
-  if c.relkind = 'p' or exists (select from pg_inherits where inhrelid = t) then
-    raise exception 'redoubt: % is partitioned or inherits: who asks a parent passes by the policies of its children', t::regclass using errcode = '42501';
-  end if;
+  perform guard.check_partition(t);
   if exists (select from guard.global_table where name = t::regclass::text) then
     if c.relrowsecurity then
       raise exception 'redoubt: tenant table % cannot become a global one', t::regclass using errcode = '42501';

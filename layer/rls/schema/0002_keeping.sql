@@ -1,9 +1,9 @@
--- How a context is kept between redoubt.enter and the policies, in one of two ways; both are written by redoubt_keys alone, and end
--- with the transaction. docs/decisions/0022-kept-in-a-parameter.md has the reasons and what each costs.
+-- How a caller's context (0003_context.sql) is kept between redoubt.enter and the policies, in one of two ways; both are written by
+-- redoubt_keys alone, and end with the transaction. docs/decisions/0022-kept-in-a-parameter.md has the reasons and what each costs.
 --
 -- parameter: in a parameter of the server that takes a right to set (PostgreSQL 15 and later), and redoubt_keys alone has it. The
 --   parameter is backtrace_functions, the names of C functions whose errors the server's log traces: no function is named like a
---   context. Reading it back costs a microsecond.
+--   context. Reading it back costs nothing that could be measured.
 -- seal: in a setting that everybody may overwrite, under an HMAC over it, the backend and the transaction, verified at each use. It costs
 --   fifteen, and needs nobody to give a right.
 
@@ -32,6 +32,12 @@ begin
   insert into redoubt.seal_key (kid, key) values (number, extension.gen_random_bytes(32));
   return number;
 end $$;
+
+create function redoubt.refused() returns text stable parallel restricted language plpgsql as $$
+begin
+  raise exception 'redoubt: no credential was presented in this transaction' using errcode = '28000';
+end $$;
+grant execute on function redoubt.refused() to public;
 grant execute on function redoubt.rotate_seal_key() to redoubt_migrator;
 grant usage on schema redoubt to redoubt_migrator;
 reset role;
@@ -44,32 +50,31 @@ begin
     lock table pg_catalog.pg_parameter_acl in share row exclusive mode;
     grant set on parameter backtrace_functions to redoubt_keys;
 
-    create or replace function redoubt.keep(context text) returns void
-      volatile language plpgsql as $$
-    begin
-      perform pg_catalog.set_config('backtrace_functions', context, true);
-    end $$;
+    create or replace function redoubt.keep(context text, read_only boolean) returns text
+      volatile language sql as $$
+      select pg_catalog.concat(pg_catalog.set_config('backtrace_functions', context, true),
+        case when read_only then pg_catalog.set_config('transaction_read_only', 'on', true) end)
+    $$;
 
     -- Shorter than any context is what the server's configuration may have in the parameter: no context.
     create or replace function redoubt.verified() returns text
-      stable parallel restricted security invoker language plpgsql as $$
-    declare c pg_catalog.text := pg_catalog.current_setting('backtrace_functions');
-    begin
-      if pg_catalog.length(c) operator(pg_catalog.<) 130 then
-        raise exception 'redoubt: no credential was presented in this transaction' using errcode = '28000';
-      end if;
-      return c;
-    end $$;
+      stable parallel restricted security invoker language sql as $$
+      select case when pg_catalog.length(pg_catalog.current_setting('backtrace_functions')) operator(pg_catalog.>=) 130
+        then pg_catalog.current_setting('backtrace_functions') else redoubt.refused() end
+    $$;
 
   elsif way = 'seal' then
     -- seal (64 hex), kid (2), context. Backend and transaction are not written down but put in again by whoever verifies, so that
     -- there is nothing to compare but the seal.
-    create or replace function redoubt.keep(context text) returns void
+    create or replace function redoubt.keep(context text, read_only boolean) returns text
       volatile language plpgsql as $$
     declare k redoubt.seal_key;
     begin
       select * into k from redoubt.seal_key order by created_at desc limit 1;
-      perform pg_catalog.set_config('redoubt.context', pg_catalog.encode(extension.hmac(pg_catalog.convert_to(k.kid || context || pg_catalog.pg_backend_pid()::text, 'UTF8')
+      if read_only then
+        perform pg_catalog.set_config('transaction_read_only', 'on', true);
+      end if;
+      return pg_catalog.set_config('redoubt.context', pg_catalog.encode(extension.hmac(pg_catalog.convert_to(k.kid || context || pg_catalog.pg_backend_pid()::text, 'UTF8')
         || pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), k.key, 'sha256'), 'hex') || k.kid || context, true);
     end $$;
 
@@ -90,7 +95,7 @@ begin
       then
         return pg_catalog.substr(p, 3);
       elsif c is null or c operator(pg_catalog.=) '' then
-        raise exception 'redoubt: no credential was presented in this transaction' using errcode = '28000';
+        return redoubt.refused();
       end if;
       raise exception 'redoubt: the context was not sealed for this transaction' using errcode = '28000';
     end $$;
@@ -98,9 +103,9 @@ begin
   else
     raise exception 'redoubt: a context is kept by parameter or by seal';
   end if;
-  alter function redoubt.keep(text) owner to redoubt_keys;
+  alter function redoubt.keep(text, boolean) owner to redoubt_keys;
   alter function redoubt.verified() owner to redoubt_keys;
-  revoke all on function redoubt.keep(text) from public;
+  revoke all on function redoubt.keep(text, boolean) from public;
   grant execute on function redoubt.verified() to public;
 end $keep$;
 revoke all on function guard.keep_context(text) from public;
