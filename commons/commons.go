@@ -6,7 +6,9 @@ import (
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/backbone/migrate"
 	"github.com/redoubt-dev/redoubt/commons/account"
+	"github.com/redoubt-dev/redoubt/commons/bookmark"
 	"github.com/redoubt-dev/redoubt/commons/community"
+	"github.com/redoubt-dev/redoubt/commons/course"
 	"github.com/redoubt-dev/redoubt/commons/shop"
 	"github.com/redoubt-dev/redoubt/commons/web"
 	"github.com/redoubt-dev/redoubt/layer/identity"
@@ -19,15 +21,18 @@ var App = redoubt.App{
 	Schema: []migrate.Line{
 		{Name: "account", Files: account.Schema, Application: true},
 		{Name: "community", Files: community.Schema, Application: true},
+		{Name: "course", Files: course.Schema, Application: true},
+		{Name: "bookmark", Files: bookmark.Schema, Application: true},
 		{Name: "shop", Files: shop.Schema, Application: true},
 	},
 	Scopes: identity.Scopes{
 		Member: []string{
 			"profile:read", "profile:write", "sessions:write", "keys:write",
 			"posts:read", "posts:write", "comments:read", "comments:write",
+			"courses:read", "progress:write", "bookmarks:read", "bookmarks:write",
 			"products:read", "orders:read", "orders:write",
 		},
-		Administrator: []string{"members:read", "members:write", "audit:read", "posts:moderate", "products:write", "orders:read-all"},
+		Administrator: []string{"members:read", "members:write", "members:erase", "audit:read", "posts:moderate", "courses:write", "products:write", "orders:read-all", "orders:manage"},
 	},
 	Start:      start,
 	Onboarding: "/onboarding",
@@ -42,6 +47,8 @@ func start(p redoubt.Parts) (redoubt.Routes, error) {
 	}
 	routes := redoubt.Routes{Pages: site, Assets: site.Assets()}
 	routes.Routes = append(routes.Routes, community.New(p.DB).Routes()...)
+	routes.Routes = append(routes.Routes, course.New(p.DB).Routes()...)
+	routes.Routes = append(routes.Routes, bookmark.New(p.DB).Routes()...)
 	routes.Routes = append(routes.Routes, shop.New(p.DB).Routes()...)
 	routes.Routes = append(routes.Routes, account.New(p.DB, p.Identity, p.Provider).Routes()...)
 	return routes, nil

@@ -8,7 +8,9 @@ import (
 
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/commons/account"
+	"github.com/redoubt-dev/redoubt/commons/bookmark"
 	"github.com/redoubt-dev/redoubt/commons/community"
+	"github.com/redoubt-dev/redoubt/commons/course"
 	"github.com/redoubt-dev/redoubt/commons/shop"
 	"github.com/redoubt-dev/redoubt/layer"
 )
@@ -19,6 +21,7 @@ type story struct {
 	products []shop.OfferProduct
 	posts    []talk
 	orders   []order
+	courses  []lecture
 }
 
 type talk struct {
@@ -26,6 +29,7 @@ type talk struct {
 	body     string
 	comments []remark
 	likes    []string
+	marks    []string
 }
 
 type remark struct{ by, body string }
@@ -36,6 +40,16 @@ type order struct {
 	quantity int
 	notes    string
 }
+
+type lecture struct {
+	about   course.Describe
+	lessons []lesson
+	draft   bool
+	done    map[string]int // by first name: so many lessons, from the first
+	marks   []string
+}
+
+type lesson struct{ title, video, body string }
 
 var bios = map[string]string{
 	"Alice": "Runs the climbing hall. Ask me about anything with a rope on it.",
@@ -57,12 +71,27 @@ var stories = map[string]story{
 		posts: []talk{
 			{by: "Alice", body: "Welcome to the new home of our climbing hall. Courses, opening times and who needs a belay partner: all of it goes here from now on."},
 			{by: "Bob", body: "The overhang on the north wall has new routes. Two easy, one that will make you swear, and one that nobody has finished yet.\n\nThe blue one starts on the left, not on the right. Yes, really.",
-				comments: []remark{{"Erin", "Finished it. It starts on the right."}, {"Bob", "It does not, and I have the screws to prove it."}, {"Alice", "Settle this on Thursday, on the wall, with an audience."}}, likes: []string{"Alice", "Erin"}},
+				comments: []remark{{"Erin", "Finished it. It starts on the right."}, {"Bob", "It does not, and I have the screws to prove it."}, {"Alice", "Settle this on Thursday, on the wall, with an audience."}}, likes: []string{"Alice", "Erin"}, marks: []string{"Erin"}},
 			{by: "Erin", body: "Looking for somebody to climb with on Tuesday evenings. I am slow, careful, and bring cake.",
 				comments: []remark{{"Bob", "You had me at cake."}}, likes: []string{"Bob"}},
 			{by: "Alice", body: "Ropes three to six are retired as of today. The new ones hang at the desk; please sign them out and, more importantly, back in.", likes: []string{"Bob", "Erin"}},
 		},
 		orders: []order{{"Bob", 3, 2, "For the team's bag, thank you."}, {"Erin", 1, 1, ""}, {"Alice", 0, 4, "School visit on Friday."}},
+		courses: []lecture{
+			{about: course.Describe{Title: "Your first rope", Summary: "What to know before you tie in for the first time. Read it at home, ask us at the wall."},
+				lessons: []lesson{
+					{title: "The harness, and what every loop is for", body: "Put it on over the trousers that you will climb in, not over the ones that you wish you had brought.\n\nWaist belt first, above the hip bones, so tight that a flat hand fits and a fist does not. Then the legs. The loop in front that joins the two is the belay loop. It is the one that may save somebody's life, so it gets nothing clipped to it that is not for that.\n\nThe loops at the sides are for hanging up gear. They tear at the weight of a child."},
+					{title: "The figure of eight", video: "https://videos.acme.example/figure-of-eight", body: "Watch it twice, then tie it twenty times at home, ten of these with your eyes shut.\n\nFive pairs of parallel strands, a tail as long as your hand, nothing crossed. Your partner checks yours, you check your partner's. Every time, however long you have known each other."},
+					{title: "Falling", video: "https://videos.acme.example/falling"},
+				}, done: map[string]int{"Bob": 3, "Erin": 2}, marks: []string{"Erin", "Alice"}},
+			{about: course.Describe{Title: "Belaying, for those who think they can", Summary: "Three habits that creep in after the first hundred climbs, and how to get rid of them."},
+				lessons: []lesson{
+					{title: "The hand that never lets go", body: "The brake hand stays on the rope. It sounds easy. Have somebody film you for one route, and count."},
+					{title: "Where to stand", body: "One step to the side and one step to the wall. Whoever stands far back to see better is pulled far forward to regret it."},
+				}, done: map[string]int{"Erin": 1}},
+			{about: course.Describe{Title: "Setting a route", Summary: "How Bob thinks, in so far as anybody can know."}, draft: true,
+				lessons: []lesson{{title: "Begin with the last hold", body: "Bob, please write something here. A. (It starts on the left. B.)"}}},
+		},
 	},
 	"Globex": {
 		seller: "Carol",
@@ -74,11 +103,23 @@ var stories = map[string]story{
 		posts: []talk{
 			{by: "Carol", body: "The big kiln is firing tonight and cools until Thursday. Please resist the lid. We all remember what happened to the owls."},
 			{by: "Dave", body: "Found a box of test tiles from 2019 behind the shelf. If number 44 is yours: it is gorgeous, and what on earth was in it?",
-				comments: []remark{{"Carol", "Copper, and luck. Mostly luck."}, {"Erin", "I will buy whatever that is."}}, likes: []string{"Carol", "Erin"}},
+				comments: []remark{{"Carol", "Copper, and luck. Mostly luck."}, {"Erin", "I will buy whatever that is."}}, likes: []string{"Carol", "Erin"}, marks: []string{"Dave"}},
 			{by: "Erin", body: "My first bowl that is not secretly a plate. Thank you, Dave, for holding back your remarks.", likes: []string{"Dave"},
 				comments: []remark{{"Dave", "I was not holding back. I was in awe."}}},
 		},
 		orders: []order{{"Dave", 1, 3, "To the back door, please."}, {"Erin", 0, 2, ""}},
+		courses: []lecture{
+			{about: course.Describe{Title: "Centring, and other consolations", Summary: "Twenty minutes at the wheel, five times. The sixth time it stays in the middle."},
+				lessons: []lesson{
+					{title: "Wedging", body: "A hundred times, as if you were kneading bread that you are angry with. Air that stays in the clay comes out in the kiln, and takes a piece of your neighbour's bowl along."},
+					{title: "The middle", video: "https://videos.globex.example/the-middle", body: "Elbows into your sides, or onto your knees. The clay moves, you do not. If you push it about, it learns from you."},
+					{title: "Opening", video: "https://videos.globex.example/opening"},
+					{title: "Walls", body: "Three pulls. More than three, and it is tired; less than three, and it is a dog's bowl. There is nothing wrong with a dog's bowl."},
+				}, done: map[string]int{"Dave": 4, "Erin": 1}, marks: []string{"Dave"}},
+			{about: course.Describe{Title: "Glaze, a beginning", Summary: "What melts, what stays, and why we write everything down."},
+				lessons: []lesson{{title: "Test tiles", body: "Number each of them before you dip it, not afterwards. Ask Dave about number 44."}}, marks: []string{"Erin"}},
+			{about: course.Describe{Title: "Looking after the kiln"}, draft: true},
+		},
 	},
 }
 
@@ -105,8 +146,11 @@ func example(ctx context.Context, p redoubt.Parts, people []redoubt.Person) erro
 		if begun { // by a run that was interrupted
 			continue
 		}
-		if err := story.talk(ctx, community.New(p.DB), members[name]); err != nil {
+		if err := story.talk(ctx, community.New(p.DB), bookmark.New(p.DB), members[name]); err != nil {
 			return fmt.Errorf("filling the feed of %s: %w", name, err)
+		}
+		if err := story.teach(ctx, course.New(p.DB), bookmark.New(p.DB), members[name]); err != nil {
+			return fmt.Errorf("filling the courses of %s: %w", name, err)
 		}
 		if err := story.trade(ctx, shop.New(p.DB), members[name]); err != nil {
 			return fmt.Errorf("filling the shop of %s: %w", name, err)
@@ -121,7 +165,7 @@ func known(err error) bool {
 	return errors.As(err, &refusal) && refusal.Reason == layer.Conflict
 }
 
-func (s story) talk(ctx context.Context, c *community.Community, members map[string]layer.Principal) error {
+func (s story) talk(ctx context.Context, c *community.Community, b *bookmark.Bookmarks, members map[string]layer.Principal) error {
 	for _, t := range s.posts {
 		post, err := c.Write(ctx, members[t.by], community.WritePost{Body: t.body})
 		if err != nil {
@@ -137,8 +181,61 @@ func (s story) talk(ctx context.Context, c *community.Community, members map[str
 				return err
 			}
 		}
+		for _, by := range t.marks {
+			if _, err := b.Mark(ctx, members[by], bookmark.Mark{PostID: &post.ID}); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+func (s story) teach(ctx context.Context, c *course.Courses, b *bookmark.Bookmarks, members map[string]layer.Principal) error {
+	for _, l := range s.courses {
+		made, err := c.Begin(ctx, members[s.seller], l.about)
+		if err != nil {
+			return err
+		}
+		ids, err := l.write(ctx, c, members[s.seller], made.ID)
+		if err != nil {
+			return err
+		}
+		for by, n := range l.done {
+			for _, id := range ids[:n] {
+				if _, err := c.Finish(ctx, members[by], course.OneLesson{ID: id}); err != nil {
+					return err
+				}
+			}
+		}
+		for _, by := range l.marks {
+			if _, err := b.Mark(ctx, members[by], bookmark.Mark{CourseID: &made.ID}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// write adds the lessons and, unless it stays a draft, publishes the course.
+func (l lecture) write(ctx context.Context, c *course.Courses, teacher layer.Principal, id course.ID) (ids []course.LessonID, err error) {
+	for _, one := range l.lessons {
+		words := course.WriteLesson{Title: one.title}
+		if one.video != "" {
+			words.VideoURL = &one.video
+		}
+		if one.body != "" {
+			words.Body = &one.body
+		}
+		made, err := c.Teach(ctx, teacher, course.AddLesson{ID: id, WriteLesson: words})
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, made.ID)
+	}
+	if !l.draft {
+		_, err = c.Move(ctx, teacher, course.MoveCourse{ID: id, State: course.Published})
+	}
+	return ids, err
 }
 
 func (s story) trade(ctx context.Context, sh *shop.Shop, members map[string]layer.Principal) error {
@@ -159,7 +256,7 @@ func (s story) trade(ctx context.Context, sh *shop.Shop, members map[string]laye
 }
 
 // exampleAge makes the newest post an hour and a half old, each one before it most of a day older, and lets answers and orders
-// follow in their time.
+// follow in their time; courses are older, and bookmarks of these days.
 const exampleAge = `
 update commons.post p set created_at = now() - interval '97 minutes' - n.behind * interval '19 hours 23 minutes'
   from (select organization_id, id, row_number() over (partition by organization_id order by created_at desc, id) - 1 as behind from commons.post) n
@@ -170,4 +267,11 @@ update commons.comment c set created_at = p.created_at + n.place * interval '17 
 update commons.order_ o set created_at = now() - interval '52 minutes' - n.behind * interval '26 hours 11 minutes'
   from (select organization_id, id, row_number() over (partition by organization_id order by created_at desc, id) - 1 as behind from commons.order_) n
  where n.organization_id = o.organization_id and n.id = o.id;
+update commons.course c set created_at = now() - interval '11 days' - n.behind * interval '16 days 5 hours',
+       published_at = case when c.state <> 'draft' then now() - interval '10 days' - n.behind * interval '16 days 5 hours' end
+  from (select organization_id, id, row_number() over (partition by organization_id order by created_at desc, id) - 1 as behind from commons.course) n
+ where n.organization_id = c.organization_id and n.id = c.id;
+update commons.bookmark b set created_at = now() - interval '7 hours' - n.behind * interval '31 hours 12 minutes'
+  from (select organization_id, id, row_number() over (partition by organization_id order by created_at desc, id) - 1 as behind from commons.bookmark) n
+ where n.organization_id = b.organization_id and n.id = b.id;
 update identity.membership set created_at = created_at - interval '41 days';`

@@ -86,6 +86,9 @@ func (tab table) attacks() []struct{ name, sql, want, bare string } {
 	}
 }
 
+// administered tables are changed by administrators alone, who so have the better chance to change another organization's rows.
+var administered = []string{"commons.course", "commons.lesson"}
+
 func TestEveryTenantTableKeepsToItself(t *testing.T) { // SYSTEM D1, D2, D4
 	w, _, globex := newTowns(t)
 	admin := w.Admin(t)
@@ -114,7 +117,11 @@ func TestEveryTenantTableKeepsToItself(t *testing.T) { // SYSTEM D1, D2, D4
 						t.Fatal(err)
 					}
 					open(t, tx, tab, bare, others)
-					got := attempt(t, tx, tab, a.sql, us, them, globex.member.Session())
+					attacker := globex.member
+					if slices.Contains(administered, tab.Name) {
+						attacker = globex.boss
+					}
+					got := attempt(t, tx, tab, a.sql, us, them, attacker.Session())
 					tx.Rollback(t.Context())
 					if got != want && !(bare && alike(got, want)) && !(want == "42501" && got == "23503") { // a trigger may be faster than the policy
 						t.Errorf("without policies %t: got %s, want %s", bare, got, want)
@@ -131,7 +138,7 @@ func TestEveryTenantTableKeepsToItself(t *testing.T) { // SYSTEM D1, D2, D4
 // alike allows a bare attack to reach more rows than one, or to be stopped by a constraint, which is behind the policies.
 func alike(got, want string) bool {
 	verb, n, _ := strings.Cut(want, " ")
-	return n != "" && n != "0" && strings.HasPrefix(got, verb+" ") && got != verb+" 0" || len(got) == 5 && got[:2] == "23" || want == "1" && got > "0"
+	return n != "" && n != "0" && strings.HasPrefix(got, verb+" ") && got != verb+" 0" || len(got) == 5 && (got[:2] == "23" || got == "RD409") || want == "1" && got > "0"
 }
 
 // open grants what the application was not granted, so that what refuses is row level security and not a missing grant; and for
@@ -229,10 +236,18 @@ select k.conrelid::regclass::text, k.confrelid::regclass::text, c.attname, f.att
 
 // bodies are what routes with an id in their path take besides, so that nothing but the id can be wrong.
 var bodies = map[string]any{
-	"PUT /api/v1/posts/{id}":           map[string]string{"body": "x"},
-	"POST /api/v1/posts/{id}/comments": map[string]string{"body": "x"},
-	"POST /posts/{id}/edit":            url.Values{"body": {"x"}},
-	"POST /posts/{id}/comments":        url.Values{"body": {"x"}},
+	"PUT /api/v1/posts/{id}":                 map[string]string{"body": "x"},
+	"POST /api/v1/posts/{id}/comments":       map[string]string{"body": "x"},
+	"PUT /api/v1/courses/{id}":               map[string]string{"title": "x"},
+	"PUT /api/v1/courses/{id}/state":         map[string]string{"state": "archived"},
+	"POST /api/v1/courses/{id}/lessons":      map[string]string{"title": "x", "body": "x"},
+	"PUT /api/v1/courses/{id}/lessons/order": map[string][]string{"lessons": {"00000000-0000-4000-8000-000000000000"}},
+	"PUT /api/v1/lessons/{id}":               map[string]string{"title": "x", "body": "x"},
+	"POST /courses/{id}/edit":                url.Values{"title": {"x"}},
+	"POST /courses/{id}/lessons":             url.Values{"title": {"x"}, "body": {"x"}},
+	"POST /lessons/{id}/edit":                url.Values{"title": {"x"}, "body": {"x"}},
+	"POST /posts/{id}/edit":                  url.Values{"body": {"x"}},
+	"POST /posts/{id}/comments":              url.Values{"body": {"x"}},
 }
 
 // indifferent routes answer the same whether the thing is there or not: there is nothing to take back.

@@ -5,7 +5,9 @@ import (
 
 	"github.com/redoubt-dev/redoubt/commons"
 	"github.com/redoubt-dev/redoubt/commons/account"
+	"github.com/redoubt-dev/redoubt/commons/bookmark"
 	"github.com/redoubt-dev/redoubt/commons/community"
+	"github.com/redoubt-dev/redoubt/commons/course"
 	"github.com/redoubt-dev/redoubt/commons/shop"
 	"github.com/redoubt-dev/redoubt/layer/layertest"
 )
@@ -28,9 +30,18 @@ func settle(t *testing.T, w *layertest.W, name string) town {
 	var said community.Comment
 	comment.JSON(&said)
 	o.member.Put("/api/v1/posts/"+post.ID+"/like", nil).NoContent()
+	taught := o.boss.Post("/api/v1/courses", course.Describe{Title: name + " course"}).Created()
+	words := name + " lesson"
+	lesson := o.boss.Post("/api/v1/courses/"+taught.ID+"/lessons", course.WriteLesson{Title: words, Body: &words}).Created()
+	o.boss.Put("/api/v1/courses/"+taught.ID+"/state", map[string]string{"state": "published"}).OK()
+	o.member.Put("/api/v1/lessons/"+lesson.ID+"/done", nil).NoContent()
+	id := course.ID(taught.ID)
+	o.boss.Post("/api/v1/bookmarks", bookmark.Mark{CourseID: &id}).Created()
+	marked := o.member.Post("/api/v1/bookmarks", bookmark.Mark{CourseID: &id}).Created()
 	var keys account.KeyList
 	o.member.Get("/api/v1/api-keys").OK().JSON(&keys)
-	o.ids = map[string]string{"products": product.ID, "orders": order.ID, "posts": post.ID, "comments": string(said.ID), "keys": string(keys.Keys[0].ID),
+	o.ids = map[string]string{"courses": taught.ID, "lessons": lesson.ID, "bookmarks": marked.ID,
+		"products": product.ID, "orders": order.ID, "posts": post.ID, "comments": string(said.ID), "keys": string(keys.Keys[0].ID),
 		"api-keys": string(keys.Keys[0].ID), "sessions": o.member.Principal().CredentialID(), "members": string(o.member.Principal().Profile())}
 	return o
 }

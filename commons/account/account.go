@@ -40,6 +40,7 @@ func (a *Account) Routes() []redoubt.Route {
 		redoubt.Form("POST /onboarding", redoubt.Members, a.Onboard).Back("GET /onboarding").Then("/", "Welcome. This is what is going on."),
 		redoubt.Page("GET /profile", redoubt.Members, a.profilePage),
 		redoubt.Form("POST /profile", redoubt.Members, a.change).Back("GET /profile").Then("/profile", "Your profile is saved."),
+		redoubt.Form("POST /profile/delete", redoubt.Members, a.leave).Then(redoubt.SignedOutPath, "You have left, and your data there is deleted."),
 		redoubt.Page("GET /sessions", redoubt.Members, a.sessionsPage),
 		redoubt.Form("POST /sessions/{id}/revoke", redoubt.Members, a.revokeSession).Then("/sessions", "The session has ended."),
 		redoubt.Form("POST /sessions/revoke-others", redoubt.Members, a.revokeOthers).Then("/sessions", "All other sessions have ended."),
@@ -49,6 +50,7 @@ func (a *Account) Routes() []redoubt.Route {
 		redoubt.Page("GET /admin/members", redoubt.Administrators, a.membersPage),
 		redoubt.Form("POST /admin/members/{id}/deactivate", redoubt.Administrators, a.deactivate).Then("..", "The member is stopped, and signed out everywhere in this organization."),
 		redoubt.Form("POST /admin/members/{id}/reactivate", redoubt.Administrators, a.reactivate).Then("..", "The member may come back."),
+		redoubt.Form("POST /admin/members/{id}/delete", redoubt.Administrators, a.Erase).Then("..", "The person is deleted. What they wrote and bought stays."),
 		redoubt.Page("GET /admin/audit", redoubt.Administrators, a.auditPage),
 
 		redoubt.JSON("GET /api/v1/me", redoubt.Scope("profile:read"), a.me).Doc("Who you are here"),
@@ -59,6 +61,7 @@ func (a *Account) Routes() []redoubt.Route {
 		redoubt.JSON("GET /api/v1/members", redoubt.Scope("members:read"), a.listMembers).Doc("List the organization's members"),
 		redoubt.JSON("POST /api/v1/members/{id}/deactivate", redoubt.Scope("members:write"), a.deactivate).Doc("Stop a member, at once"),
 		redoubt.JSON("POST /api/v1/members/{id}/reactivate", redoubt.Scope("members:write"), a.reactivate).Doc("Readmit a member"),
+		redoubt.JSON("DELETE /api/v1/members/{id}", redoubt.Scope("members:erase"), a.Erase).Doc("Delete a person from the organization; what they wrote and bought stays, under another name"),
 		redoubt.JSON("GET /api/v1/audit", redoubt.Scope("audit:read"), a.listAudit).Doc("Read the organization's audit trail, newest first"),
 	}
 }
@@ -86,7 +89,8 @@ type (
 	oneKey struct {
 		ID KeyID `path:"id"`
 	}
-	oneMember struct {
+	// OneMember names a member.
+	OneMember struct {
 		ID layer.ProfileID `path:"id"`
 	}
 )
@@ -301,16 +305,40 @@ func (a *Account) listMembers(ctx context.Context, who layer.Principal, in redou
 	return list, nil
 }
 
-func (a *Account) deactivate(ctx context.Context, who layer.Principal, in oneMember) (Nothing, error) {
+func (a *Account) deactivate(ctx context.Context, who layer.Principal, in OneMember) (Nothing, error) {
 	return a.setActive(ctx, who, in.ID, false)
 }
 
-func (a *Account) reactivate(ctx context.Context, who layer.Principal, in oneMember) (Nothing, error) {
+func (a *Account) reactivate(ctx context.Context, who layer.Principal, in OneMember) (Nothing, error) {
 	return a.setActive(ctx, who, in.ID, true)
 }
 
 func (a *Account) setActive(ctx context.Context, who layer.Principal, member layer.ProfileID, active bool) (Nothing, error) {
 	return action.Do(ctx, a.db, who, "members:write", func(tx *action.Tx) (Nothing, error) {
 		return Nothing{}, identity.SetMemberActive(tx.Tx, member, active)
+	})
+}
+
+// Erase deletes a person from who's organization, for an administrator: profile, likes, bookmarks, sessions and keys go; what they
+// wrote and bought stays, without them (SYSTEM I8). The foreign keys of the tables say which is which.
+func (a *Account) Erase(ctx context.Context, who layer.Principal, in OneMember) (Nothing, error) {
+	return a.erase(ctx, who, "members:erase", in.ID)
+}
+
+// leave does the same to who, at their own wish.
+func (a *Account) leave(ctx context.Context, who layer.Principal, _ empty) (Nothing, error) {
+	return a.erase(ctx, who, "profile:write", who.Profile())
+}
+
+// takeYourTime is for the statement that touches everything somebody ever wrote. It stays below what transport gives a handler; who wrote
+// more than can be touched in that time is refused whole, and nothing has happened.
+const takeYourTime = `set local statement_timeout = '45s'`
+
+func (a *Account) erase(ctx context.Context, who layer.Principal, scope string, member layer.ProfileID) (Nothing, error) {
+	return action.Do(ctx, a.db, who, scope, func(tx *action.Tx) (Nothing, error) {
+		if _, err := rls.Do(tx, takeYourTime); err != nil {
+			return Nothing{}, err
+		}
+		return Nothing{}, identity.EraseMember(tx.Tx, member)
 	})
 }

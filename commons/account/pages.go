@@ -62,8 +62,10 @@ var meanings = []keys.Scope{
 	{Name: "orders:read", Means: "See your orders"},
 	{Name: "orders:write", Means: "Place orders"},
 	{Name: "orders:read-all", Means: "See everybody's orders"},
+	{Name: "orders:manage", Means: "Mark orders as paid, fulfilled or refunded, and cancel any"},
 	{Name: "members:read", Means: "See members and their e-mail addresses"},
 	{Name: "members:write", Means: "Stop and readmit members"},
+	{Name: "members:erase", Means: "Delete members for ever"},
 	{Name: "audit:read", Means: "Read the audit trail"},
 }
 

@@ -28,7 +28,7 @@ type Event struct {
 	ID       int64            `json:"id"`
 	At       time.Time        `json:"at"`
 	Actor    *layer.ProfileID `json:"actor_id"`
-	Name     string           `json:"actor" doc:"display name, as it is now"`
+	Name     string           `json:"actor" doc:"display name, as it is now; empty for who has no profile yet, or no longer"`
 	Visit    string           `json:"visit" doc:"address and request id"`
 	Category string           `json:"category"`
 	Action   string           `json:"action"`
@@ -145,6 +145,14 @@ func text(v any) string {
 	return s
 }
 
+// spoken is who did it, as the page says it. Somebody without a profile was no less somebody; only the system has no name at all.
+func spoken(e Event) string {
+	if e.Name == "" && e.Actor != nil {
+		return "member " + string(*e.Actor)[:8]
+	}
+	return e.Name
+}
+
 func (a *Account) auditPage(ctx context.Context, who layer.Principal, in trailPage) (redoubt.View, error) {
 	trail, err := a.listAudit(ctx, who, in)
 	if err != nil {
@@ -156,7 +164,7 @@ func (a *Account) auditPage(ctx context.Context, who layer.Principal, in trailPa
 	}
 	for _, e := range trail.Events {
 		address, _, _ := strings.Cut(e.Visit, " ")
-		entry := auditmodel.Entry{Time: e.At, Actor: e.Name, Action: e.Action, Entity: e.Entity, EntityID: e.EntityID, Address: address}
+		entry := auditmodel.Entry{Time: e.At, Actor: spoken(e), Action: e.Action, Entity: e.Entity, EntityID: e.EntityID, Address: address}
 		for _, c := range e.Changes {
 			entry.Changes = append(entry.Changes, auditmodel.Change(c))
 		}

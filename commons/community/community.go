@@ -66,16 +66,17 @@ func (CommentID) Constraints() reflect.StructTag { return `format:"uuid"` }
 
 // A Post is what a member has written to the others.
 type Post struct {
-	ID        PostID          `json:"id"`
-	AuthorID  layer.ProfileID `json:"author_id"`
-	Author    string          `json:"author" doc:"display name"`
-	Body      string          `json:"body" doc:"plain text"`
-	CreatedAt time.Time       `json:"created_at"`
-	EditedAt  *time.Time      `json:"edited_at"`
-	Likes     int             `json:"likes"`
-	Liked     bool            `json:"liked" doc:"by you"`
-	Comments  int             `json:"comments"`
-	Mine      bool            `json:"mine" doc:"you wrote it"`
+	ID         PostID           `json:"id"`
+	AuthorID   *layer.ProfileID `json:"author_id" doc:"null when the author has been deleted"`
+	Author     string           `json:"author" doc:"display name"`
+	Body       string           `json:"body" doc:"plain text"`
+	CreatedAt  time.Time        `json:"created_at"`
+	EditedAt   *time.Time       `json:"edited_at"`
+	Likes      int              `json:"likes"`
+	Liked      bool             `json:"liked" doc:"by you"`
+	Bookmarked bool             `json:"bookmarked" doc:"by you"`
+	Comments   int              `json:"comments"`
+	Mine       bool             `json:"mine" doc:"you wrote it"`
 }
 
 // Location is where the post can be found.
@@ -83,13 +84,13 @@ func (p Post) Location() string { return "/posts/" + string(p.ID) }
 
 // A Comment is what a member has said about a post.
 type Comment struct {
-	ID        CommentID       `json:"id"`
-	PostID    PostID          `json:"post_id"`
-	AuthorID  layer.ProfileID `json:"author_id"`
-	Author    string          `json:"author" doc:"display name"`
-	Body      string          `json:"body" doc:"plain text"`
-	CreatedAt time.Time       `json:"created_at"`
-	Mine      bool            `json:"mine" doc:"you wrote it"`
+	ID        CommentID        `json:"id"`
+	PostID    PostID           `json:"post_id"`
+	AuthorID  *layer.ProfileID `json:"author_id" doc:"null when the author has been deleted"`
+	Author    string           `json:"author" doc:"display name"`
+	Body      string           `json:"body" doc:"plain text"`
+	CreatedAt time.Time        `json:"created_at"`
+	Mine      bool             `json:"mine" doc:"you wrote it"`
 }
 
 type (
@@ -120,12 +121,13 @@ type (
 )
 
 const postColumns = `
-select p.id, p.author_id, a.display_name as author, p.body, p.created_at, p.edited_at,
+select p.id, p.author_id, coalesce(a.display_name, p.author_name) as author, p.body, p.created_at, p.edited_at,
        (select count(*) from commons.post_like l where l.organization_id = p.organization_id and l.post_id = p.id) as likes,
        exists (select from commons.post_like l where l.organization_id = p.organization_id and l.post_id = p.id and l.profile_id = (select redoubt.profile())) as liked,
+       exists (select from commons.bookmark b where b.organization_id = p.organization_id and b.post_id = p.id and b.profile_id = (select redoubt.profile())) as bookmarked,
        (select count(*) from commons.comment c where c.organization_id = p.organization_id and c.post_id = p.id) as comments,
-       p.author_id = (select redoubt.profile()) as mine
-  from commons.post p join commons.profile a on a.organization_id = p.organization_id and a.id = p.author_id`
+       coalesce(p.author_id = (select redoubt.profile()), false) as mine
+  from commons.post p left join commons.profile a on a.organization_id = p.organization_id and a.id = p.author_id`
 
 const (
 	selectPosts = postColumns + `
@@ -188,7 +190,7 @@ type EditPost struct {
 }
 
 const (
-	selectPostAuthor = `select author_id from commons.post where id = $1`
+	selectPostAuthor = `select coalesce(author_id::text, '') from commons.post where id = $1`
 	updatePost       = `update commons.post set body = $2, edited_at = now() where id = $1`
 )
 
@@ -276,8 +278,8 @@ func (c *Community) toggle(ctx context.Context, who layer.Principal, in OnePost)
 }
 
 const commentColumns = `
-select c.id, c.post_id, c.author_id, a.display_name as author, c.body, c.created_at, c.author_id = (select redoubt.profile()) as mine
-  from commons.comment c join commons.profile a on a.organization_id = c.organization_id and a.id = c.author_id`
+select c.id, c.post_id, c.author_id, coalesce(a.display_name, c.author_name) as author, c.body, c.created_at, coalesce(c.author_id = (select redoubt.profile()), false) as mine
+  from commons.comment c left join commons.profile a on a.organization_id = c.organization_id and a.id = c.author_id`
 
 const (
 	selectComments = commentColumns + `
@@ -321,7 +323,7 @@ func (c *Community) Comment(ctx context.Context, who layer.Principal, in Say) (C
 }
 
 const (
-	selectCommentAuthor = `select author_id from commons.comment where id = $1`
+	selectCommentAuthor = `select coalesce(author_id::text, '') from commons.comment where id = $1`
 	deleteComment       = `delete from commons.comment where id = $1`
 )
 

@@ -29,7 +29,7 @@ func (c *Community) home(ctx context.Context, who layer.Principal, in redoubt.Wi
 
 func shown(p Post) feed.Post {
 	return feed.Post{ID: string(p.ID), Author: p.Author, Body: p.Body, Posted: p.CreatedAt, Edited: p.EditedAt != nil,
-		Likes: p.Likes, Liked: p.Liked, Comments: p.Comments, Mine: p.Mine}
+		Likes: p.Likes, Liked: p.Liked, Bookmarked: p.Bookmarked, Comments: p.Comments, Mine: p.Mine}
 }
 
 func (c *Community) postPage(ctx context.Context, who layer.Principal, in pageOfPost) (redoubt.View, error) {

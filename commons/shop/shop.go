@@ -35,6 +35,10 @@ func (s *Shop) Routes() []redoubt.Route {
 		redoubt.Page("GET /orders", redoubt.Members, s.ordersPage),
 		redoubt.Page("GET /orders/{id}", redoubt.Members, s.orderPage),
 		redoubt.Form("POST /orders", redoubt.Members, s.Place).Back("GET /products"),
+		redoubt.Form("POST /orders/{id}/cancel", redoubt.Members, s.Cancel).Then("..", "The order is cancelled."),
+		redoubt.Form("POST /orders/{id}/pay", redoubt.Administrators, s.Pay).Then("..", "The order is paid."),
+		redoubt.Form("POST /orders/{id}/fulfill", redoubt.Administrators, s.Fulfill).Then("..", "The order is fulfilled."),
+		redoubt.Form("POST /orders/{id}/refund", redoubt.Administrators, s.Refund).Then("..", "The order is refunded."),
 
 		redoubt.JSON("GET /api/v1/products", redoubt.Scope("products:read"), s.listProducts).Doc("List what the organization sells"),
 		redoubt.JSON("POST /api/v1/products", redoubt.Scope("products:write"), s.Offer).Doc("Offer a product"),
@@ -42,6 +46,10 @@ func (s *Shop) Routes() []redoubt.Route {
 		redoubt.JSON("GET /api/v1/orders", redoubt.Scope("orders:read"), s.listOrders).Doc("List your orders, newest first; an administrator sees everybody's"),
 		redoubt.JSON("POST /api/v1/orders", redoubt.Scope("orders:write"), s.Place).Doc("Place an order; the price is the shop's to say"),
 		redoubt.JSON("GET /api/v1/orders/{id}", redoubt.Scope("orders:read"), s.read).Doc("Read one order"),
+		redoubt.JSON("POST /api/v1/orders/{id}/cancel", redoubt.Scope("orders:write"), s.Cancel).Doc("Call off an order of your own that nobody has paid; with orders:manage, anybody's"),
+		redoubt.JSON("POST /api/v1/orders/{id}/pay", redoubt.Scope("orders:manage"), s.Pay).Doc("Record that an order is paid"),
+		redoubt.JSON("POST /api/v1/orders/{id}/fulfill", redoubt.Scope("orders:manage"), s.Fulfill).Doc("Record that a paid order is fulfilled"),
+		redoubt.JSON("POST /api/v1/orders/{id}/refund", redoubt.Scope("orders:manage"), s.Refund).Doc("Give back the money of a paid order that is not fulfilled"),
 	}
 }
 
@@ -68,15 +76,21 @@ type Product struct {
 
 // An Order is what somebody bought, at the price of that moment.
 type Order struct {
-	ID          OrderID   `json:"id"`
-	ProductID   ProductID `json:"product_id"`
-	ProductName string    `json:"product_name"`
-	Buyer       string    `json:"buyer" doc:"display name"`
-	Quantity    int       `json:"quantity"`
-	UnitCents   int64     `json:"unit_cents"`
-	TotalCents  int64     `json:"total_cents"`
-	Notes       string    `json:"notes"`
-	CreatedAt   time.Time `json:"created_at"`
+	ID          OrderID    `json:"id"`
+	ProductID   ProductID  `json:"product_id"`
+	ProductName string     `json:"product_name"`
+	Buyer       string     `json:"buyer" doc:"display name"`
+	Mine        bool       `json:"mine" doc:"you placed it"`
+	Quantity    int        `json:"quantity"`
+	UnitCents   int64      `json:"unit_cents"`
+	TotalCents  int64      `json:"total_cents"`
+	Notes       string     `json:"notes"`
+	State       State      `json:"state"`
+	CreatedAt   time.Time  `json:"created_at"`
+	PaidAt      *time.Time `json:"paid_at"`
+	FulfilledAt *time.Time `json:"fulfilled_at"`
+	CancelledAt *time.Time `json:"cancelled_at"`
+	RefundedAt  *time.Time `json:"refunded_at"`
 }
 
 // Location is where the order can be found.
@@ -86,9 +100,12 @@ type (
 	oneProduct struct {
 		ID ProductID `path:"id"`
 	}
-	oneOrder struct {
+	// OneOrder names an order.
+	OneOrder struct {
 		ID OrderID `path:"id"`
 	}
+	// Nothing is the answer when there is nothing to say.
+	Nothing struct{}
 	// ProductList is a page of products.
 	ProductList struct {
 		Products []Product      `json:"products"`
@@ -148,11 +165,17 @@ func (s *Shop) Offer(ctx context.Context, who layer.Principal, in OfferProduct) 
 	})
 }
 
-const selectOrders = `
-select o.id, o.product_id, o.product_name, b.display_name as buyer, o.quantity, o.unit_cents, o.total_cents, o.notes, o.created_at
-  from commons.order_ o join commons.profile b on b.organization_id = o.organization_id and b.id = o.buyer_id
+const orderColumns = `
+select o.id, o.product_id, o.product_name, coalesce(b.display_name, o.buyer_name) as buyer, coalesce(o.buyer_id = (select redoubt.profile()), false) as mine,
+       o.quantity, o.unit_cents, o.total_cents, o.notes, o.state, o.created_at, o.paid_at, o.fulfilled_at, o.cancelled_at, o.refunded_at
+  from commons.order_ o left join commons.profile b on b.organization_id = o.organization_id and b.id = o.buyer_id`
+
+const (
+	selectOrders = orderColumns + `
  where $1::timestamptz is null or (o.created_at, o.id) < ($1, $2::uuid)
  order by o.created_at desc, o.id desc limit $3`
+	selectOrder = orderColumns + ` where o.id = $1`
+)
 
 func (s *Shop) listOrders(ctx context.Context, who layer.Principal, in redoubt.Window) (OrderList, error) {
 	at, id := in.Cursor.Place()
@@ -164,12 +187,7 @@ func (s *Shop) listOrders(ctx context.Context, who layer.Principal, in redoubt.W
 	return OrderList{rows, next}, nil
 }
 
-const selectOrder = `
-select o.id, o.product_id, o.product_name, b.display_name as buyer, o.quantity, o.unit_cents, o.total_cents, o.notes, o.created_at
-  from commons.order_ o join commons.profile b on b.organization_id = o.organization_id and b.id = o.buyer_id
- where o.id = $1`
-
-func (s *Shop) read(ctx context.Context, who layer.Principal, in oneOrder) (Order, error) {
+func (s *Shop) read(ctx context.Context, who layer.Principal, in OneOrder) (Order, error) {
 	return rls.One[Order](s.db.As(ctx, who), selectOrder, in.ID)
 }
 
@@ -219,16 +237,30 @@ func (s *Shop) ordersPage(ctx context.Context, who layer.Principal, in redoubt.W
 	}
 	view := orders.View{Everyone: who.Administrator(), Next: string(list.Next), Continued: in.Cursor != ""}
 	for _, o := range list.Orders {
-		view.Orders = append(view.Orders, orders.Order{ID: string(o.ID), Product: o.ProductName, Buyer: o.Buyer, Quantity: o.Quantity, TotalCents: o.TotalCents, Status: "placed", Placed: o.CreatedAt})
+		view.Orders = append(view.Orders, orders.Order{ID: string(o.ID), Product: o.ProductName, Buyer: o.Buyer, Quantity: o.Quantity, TotalCents: o.TotalCents, Status: string(o.State), Placed: o.CreatedAt})
 	}
 	return redoubt.View{Page: "orders", Title: "Orders", Data: view}, nil
 }
 
-func (s *Shop) orderPage(ctx context.Context, who layer.Principal, in oneOrder) (redoubt.View, error) {
+func (s *Shop) orderPage(ctx context.Context, who layer.Principal, in OneOrder) (redoubt.View, error) {
 	o, err := s.read(ctx, who, in)
 	if err != nil {
 		return redoubt.View{}, err
 	}
-	return redoubt.View{Page: "order", Title: "Order", Data: ordermodel.View{ID: string(o.ID), Product: o.ProductName, Buyer: o.Buyer, Quantity: o.Quantity,
-		UnitCents: o.UnitCents, TotalCents: o.TotalCents, Notes: o.Notes, Status: "placed", Placed: o.CreatedAt}}, nil
+	view := ordermodel.View{ID: string(o.ID), Product: o.ProductName, Buyer: o.Buyer, Quantity: o.Quantity,
+		UnitCents: o.UnitCents, TotalCents: o.TotalCents, Notes: o.Notes, Status: string(o.State), Placed: o.CreatedAt,
+		Paid: known(o.PaidAt), Fulfilled: known(o.FulfilledAt), Cancelled: known(o.CancelledAt), Refunded: known(o.RefundedAt)}
+	manages := who.Has("orders:manage")
+	view.MayCancel = o.State == Placed && (manages || o.Mine)
+	view.MayPay = o.State == Placed && manages
+	view.MayFulfill = o.State == Paid && manages
+	view.MayRefund = view.MayFulfill
+	return redoubt.View{Page: "order", Title: "Order", Data: view}, nil
+}
+
+func known(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }

@@ -91,20 +91,26 @@ func looks() []look {
 
 // With REDOUBT_SHOTS=DIR the pages are also kept there as pictures, for people to look at.
 func TestPagesInABrowser(t *testing.T) {
-	server, ctx := serve(t), browser.Open(t)
+	server := serve(t)
+	for _, l := range looks() {
+		t.Run(l.name, func(t *testing.T) { everyPage(t, server.URL, l) })
+	}
+}
+
+// everyPage shows all samples in a browser of their own, so that its limit of time is for one look.
+func everyPage(t *testing.T, server string, l look) {
+	ctx := browser.Open(t)
 	messages, stop := context.WithCancel(ctx)
 	defer stop()
 	console := chromedp.Console(messages)
-	for _, look := range looks() {
-		if err := chromedp.Do(ctx, chromedp.EmulateViewport(look.width, look.height), scheme(look.scheme)); err != nil {
-			t.Fatal(err)
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(l.width, l.height), scheme(l.scheme)); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range shown(time.Now()) {
+		if l.scheme == "dark" && strings.HasSuffix(s.name, "-endless") {
+			continue // colours do not change where words break
 		}
-		for _, s := range shown(time.Now()) {
-			if look.scheme == "dark" && strings.HasSuffix(s.name, "-endless") {
-				continue // colours do not change where words break
-			}
-			inBrowser(t, ctx, server.URL+"/show/"+s.name, s.name+"-"+look.name)
-		}
+		inBrowser(t, ctx, server+"/show/"+s.name, s.name+"-"+l.name)
 	}
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[int](`console.info("the last word"), 1`)); err != nil {
 		t.Fatal(err)
@@ -161,6 +167,10 @@ func steps() []step {
 	key := func(selector, keys string) chromedp.Action[chromedp.Void] {
 		return chromedp.Steps(chromedp.Focus(chromedp.CSS(selector)), chromedp.KeyEvent(keys))
 	}
+	// low clicks what is at the end of a page, clear of the bar at the bottom of a phone.
+	low := func(selector string) chromedp.Action[chromedp.Void] {
+		return chromedp.Steps(chromedp.Evaluate[chromedp.Void](`scrollTo(0, 100000)`), click(selector))
+	}
 	return []step{
 		{name: "a like counts without leaving the page", page: "feed", do: click("#post-a2 .like"),
 			after: `document.querySelector("#post-a2 .like").ariaPressed === "true" && document.querySelector("#post-a2 [data-likes]").textContent === "5" && location.search === ""`},
@@ -170,6 +180,12 @@ func steps() []step {
 			do:    chromedp.Steps(chromedp.Evaluate[chromedp.Void](`for (const t of document.getElementsByName("_token")) t.value = "stale"`), click("#post-a2 .like")),
 			after: `document.body.textContent.includes("no token")`},
 		{name: "a like without script is a form", page: "feed", do: click("#post-a2 .like"), plain: true, after: `location.search.startsWith("?after=/posts/a2/like")`},
+		{name: "a bookmark without leaving the page", page: "feed", do: click("#post-a1 .mark-button"), after: `document.querySelector("#post-a1 .mark-button").ariaPressed === "true" && location.search === ""`},
+		{name: "a bookmark taken back", page: "courses", do: click(".mark-button[aria-pressed=true]"), after: `!document.querySelector(".mark-button[aria-pressed=true]") && location.search === ""`},
+		{name: "a bookmark without script is a form", page: "feed", do: click("#post-a1 .mark-button"), plain: true, after: `location.search.startsWith("?after=/posts/a1/bookmark")`},
+		{name: "a lesson is done without script", page: "lesson", do: click(".lesson-foot button"), plain: true, after: `location.search.startsWith("?after=/lessons/l2/done")`},
+		{name: "a lesson moves down", page: "course-edit", do: click("[action='/lessons/l1/down'] button"), plain: true, after: `location.search.startsWith("?after=/lessons/l1/down")`},
+		{name: "the first lesson cannot move up", page: "course-edit", do: chromedp.Steps(), plain: true, after: `document.querySelector("[action='/lessons/l1/up'] button").disabled && document.querySelector("[action='/lessons/l4/down'] button").disabled`},
 		{name: "a refused form has the focus on its summary", page: "profile-refused", do: chromedp.Steps(), plain: true, after: `document.activeElement.matches(".faults")`},
 		{name: "the summary leads to the field", page: "profile-refused", do: click(".faults a"), plain: true, after: `document.activeElement.id === "f-display_name" || location.hash === "#f-display_name"`},
 		{name: "the account menu opens", page: "feed", do: click(".menu-account summary"), plain: true, after: `document.querySelector(".menu-account").open`},
@@ -183,6 +199,14 @@ func steps() []step {
 		{name: "no means no", page: "post-edit", do: chromedp.Steps(click("[popovertarget=delete]"), click("#delete [popovertargetaction=hide]")), plain: true,
 			after: `!document.querySelector("#delete").matches(":popover-open") && location.search === ""`},
 		{name: "yes means yes", page: "post-edit", do: chromedp.Steps(click("[popovertarget=delete]"), click("#delete .button-danger")), plain: true, after: `location.search.startsWith("?after=/posts/a3/delete")`},
+		{name: "deleting a person asks first, and says what stays", page: "members", do: low("tr:last-child [popovertarget^=erase-]"), plain: true,
+			after: `document.querySelector(".ask:popover-open").textContent.includes("[Deleted User]") && document.activeElement.textContent === "Keep them"`},
+		{name: "a person is deleted by a form", page: "members", do: chromedp.Steps(low("tr:last-child [popovertarget^=erase-]"), click(".ask:popover-open .button-danger")), plain: true,
+			after: `location.search.startsWith("?after=/admin/members/") && location.search.includes("/delete")`},
+		{name: "leaving asks first, and the answer at hand is to stay", page: "profile", do: low("[popovertarget=leave-ask]"), plain: true,
+			after: `document.querySelector("#leave-ask").matches(":popover-open") && document.activeElement.textContent === "Stay"`},
+		{name: "an order is cancelled after a question", page: "order", do: chromedp.Steps(low("[popovertarget=cancel]"), click("#cancel .button-danger")), plain: true, after: `location.search.includes("/cancel")`},
+		{name: "a payment is noted by one click", page: "order", do: low(".order-acts .button-primary"), plain: true, after: `location.search.includes("/pay")`},
 		{name: "the counter shows near the limit", page: "post-edit", do: chromedp.Steps(), after: `document.querySelector(".counter:not([hidden])").textContent.endsWith(" characters left")`},
 		{name: "a secret can be copied", page: "key-created", do: click("[data-copy]"), after: `document.querySelector("[data-copy] span").textContent !== "Copy"`},
 		{name: "times are told in the reader's zone", page: "feed", do: chromedp.Steps(), after: `!document.querySelector("time").title.endsWith("UTC")`},

@@ -149,8 +149,11 @@ func spoken(name string) string {
 
 // At reports whether this page belongs to the section at path, for the navigation.
 func (p *page) At(path string) bool {
-	if path == "/" {
+	switch {
+	case path == "/":
 		return p.Path == "/" || strings.HasPrefix(p.Path, "/posts")
+	case path == "/courses" && strings.HasPrefix(p.Path, "/lessons/"):
+		return true
 	}
 	return p.Path == path || strings.HasPrefix(p.Path, path+"/")
 }

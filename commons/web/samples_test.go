@@ -5,9 +5,15 @@ import (
 
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/commons/web/audit"
+	"github.com/redoubt-dev/redoubt/commons/web/bookmarks"
+	"github.com/redoubt-dev/redoubt/commons/web/course"
+	courseedit "github.com/redoubt-dev/redoubt/commons/web/course-edit"
+	"github.com/redoubt-dev/redoubt/commons/web/courses"
 	"github.com/redoubt-dev/redoubt/commons/web/feed"
 	keycreated "github.com/redoubt-dev/redoubt/commons/web/key-created"
 	"github.com/redoubt-dev/redoubt/commons/web/keys"
+	"github.com/redoubt-dev/redoubt/commons/web/lesson"
+	lessonedit "github.com/redoubt-dev/redoubt/commons/web/lesson-edit"
 	"github.com/redoubt-dev/redoubt/commons/web/members"
 	"github.com/redoubt-dev/redoubt/commons/web/onboarding"
 	"github.com/redoubt-dev/redoubt/commons/web/order"
@@ -67,6 +73,27 @@ const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefo
 const iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"
 const edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0"
 
+const lecture = `A joint is only as good as the line that you cut to. This lesson is about the line.
+
+Take the marking gauge, not the pencil. A pencil line has two sides, and you will not remember tomorrow which of them you meant. A knife line has one.
+
+1. Set the gauge to the thickness of the other piece, and a hair more.
+2. Mark all around, lightly, then once again with weight.
+3. Shade the waste. You think that you will not mix them up. Everybody does, once.
+
+When you are done, put the two pieces beside each other and look at them for a minute. It is the cheapest minute of the whole evening.`
+
+var (
+	joinery = courses.Course{ID: "j1", Title: "Joinery for beginners", Summary: "Four joints in four evenings: the lap, the mortise, the dovetail, and the one that you will be proud of.", Author: "Alice Rasmussen", State: "published", Lessons: 4, Done: 2, Bookmarked: true}
+	wood    = courses.Course{ID: "j4", Title: "Reading wood", Summary: "Grain, figure, and why the cheap board is sometimes the right one.", Author: "Matthias Ó Briain", State: "draft", Lessons: 1}
+	joints  = []course.Lesson{
+		{ID: "l1", Number: 1, Title: "Marking out", Text: true, Done: true},
+		{ID: "l2", Number: 2, Title: "Sawing to the line", Video: true, Text: true, Done: true},
+		{ID: "l3", Number: 3, Title: "The mortise, and what to do when it has become too wide for the tenon that was meant for it", Video: true},
+		{ID: "l4", Number: 4, Title: "Dovetails", Video: true, Text: true},
+	}
+)
+
 // full is every page with something on it.
 func full(now time.Time) []sample {
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
@@ -77,7 +104,7 @@ func full(now time.Time) []sample {
 		{name: "signed-out", path: "/signed-out", signedOut: true, view: redoubt.View{Page: "signed-out", Title: "Signed out"}},
 		{name: "feed", path: "/", notice: "Your post is published.", view: redoubt.View{Page: "feed", Title: "Feed", Data: feed.View{MaxBody: 5000, Next: "c2", Posts: []feed.Post{
 			{ID: "a1", Author: "Alice Rasmussen", Body: "The new bench vices have arrived. Come and try them on Thursday; there will be cake.", Posted: ago(40 * time.Second), Likes: 1, Liked: true, Comments: 0, Mine: true},
-			{ID: "a2", Author: "Priya Raghunathan", Body: "Does anybody have a spare set of 6 mm chisels for Saturday’s course? We have twelve people and ten chisels, and I would rather not saw anyone in half.", Posted: ago(3 * hour), Likes: 4, Comments: 2},
+			{ID: "a2", Author: "Priya Raghunathan", Body: "Does anybody have a spare set of 6 mm chisels for Saturday’s course? We have twelve people and ten chisels, and I would rather not saw anyone in half.", Posted: ago(3 * hour), Likes: 4, Bookmarked: true, Comments: 2},
 			long,
 			{ID: "a4", Author: "", Body: "Thank you all for three good years. The shelf I made in my first week still stands.", Posted: ago(12 * day), Likes: 1204, Liked: true, Comments: 31},
 		}}}},
@@ -87,6 +114,28 @@ func full(now time.Time) []sample {
 			{ID: "c3", Author: "", Body: "For the fast ones: the same joint again, but in end grain.", Posted: ago(50 * time.Minute)},
 		}}}},
 		{name: "post-edit", path: "/posts/a3/edit", view: redoubt.View{Page: "post-edit", Title: "Edit your post", Data: postedit.View{ID: "a3", Body: essay, Posted: ago(26 * hour), Comments: 4, MaxBody: 1000}}},
+		{name: "courses", path: "/courses", view: redoubt.View{Page: "courses", Title: "Courses", Data: courses.View{Teaches: true, Next: "c2", Courses: []courses.Course{
+			wood, joinery,
+			{ID: "j2", Title: "Sharpening", Summary: "One stone, one strop, ten minutes a week.", Author: "Priya Raghunathan", State: "published", Lessons: 3},
+			{ID: "j3", Title: "Shop safety", Author: "", State: "archived", Lessons: 6, Done: 6},
+		}}}},
+		{name: "courses-member", path: "/courses", member: true, view: redoubt.View{Page: "courses", Title: "Courses", Data: courses.View{Courses: []courses.Course{joinery}}}},
+		{name: "course", path: "/courses/j1", member: true, view: redoubt.View{Page: "course", Title: "Joinery for beginners", Data: course.View{Course: joinery, Lessons: joints}}},
+		{name: "course-draft", path: "/courses/j4", view: redoubt.View{Page: "course", Title: "Reading wood", Data: course.View{Course: wood, Teaches: true, Lessons: joints[3:]}}},
+		{name: "course-edit", path: "/courses/j1/edit", notice: "The lesson is added.", view: redoubt.View{Page: "course-edit", Title: "Edit course", Data: courseedit.View{ID: "j1", Title: joinery.Title, Summary: joinery.Summary, State: "published", Lessons: joints, MaxTitle: 100, MaxSummary: 1000, MaxLessons: 200}}},
+		{name: "course-edit-draft", path: "/courses/j4/edit", view: redoubt.View{Page: "course-edit", Title: "Edit course", Data: courseedit.View{ID: "j4", Title: wood.Title, Summary: wood.Summary, State: "draft", Lessons: joints[:1], MaxTitle: 100, MaxSummary: 1000, MaxLessons: 1}}},
+		{name: "course-edit-archived", path: "/courses/j3/edit", view: redoubt.View{Page: "course-edit", Title: "Edit course", Data: courseedit.View{ID: "j3", Title: "Shop safety", State: "archived", Lessons: joints, MaxLessons: 200}}},
+		{name: "course-new", path: "/courses/new", view: redoubt.View{Page: "course-edit", Title: "New course", Data: courseedit.View{MaxTitle: 100, MaxSummary: 1000}}},
+		{name: "lesson", path: "/lessons/l2", member: true, view: redoubt.View{Page: "lesson", Title: "Sawing to the line", Data: lesson.View{Course: joinery, ID: "l2", Number: 2, Title: "Sawing to the line", Video: "https://www.videos.example/watch?v=sawing", Body: lecture, Before: "l1", After: "l3"}}},
+		{name: "lesson-done", path: "/lessons/l1", view: redoubt.View{Page: "lesson", Title: "Marking out", Data: lesson.View{Course: joinery, ID: "l1", Number: 1, Title: "Marking out", Video: "https://videos.example/1", Done: true, After: "l2", Teaches: true}}},
+		{name: "lesson-draft", path: "/lessons/l4", view: redoubt.View{Page: "lesson", Title: "Dovetails", Data: lesson.View{Course: wood, ID: "l4", Number: 1, Title: "Dovetails", Body: lecture, Teaches: true}}},
+		{name: "lesson-edit", path: "/lessons/l2/edit", view: redoubt.View{Page: "lesson-edit", Title: "Edit lesson", Data: lessonedit.View{ID: "l2", CourseID: "j1", Course: joinery.Title, Title: "Sawing to the line", VideoURL: "https://www.videos.example/watch?v=sawing", Body: lecture, MaxTitle: 100, MaxVideo: 500, MaxBody: 20000}}},
+		{name: "lesson-new", path: "/courses/j1/lessons/new", view: redoubt.View{Page: "lesson-edit", Title: "New lesson", Data: lessonedit.View{CourseID: "j1", Course: joinery.Title, MaxTitle: 100, MaxVideo: 500, MaxBody: 20000}}},
+		{name: "bookmarks", path: "/bookmarks", notice: "The bookmark is removed.", view: redoubt.View{Page: "bookmarks", Title: "Your bookmarks", Data: bookmarks.View{Next: "c2", Bookmarks: []bookmarks.Bookmark{
+			{ID: "m1", Course: "j1", Title: joinery.Title, Author: joinery.Author, Marked: ago(5 * time.Minute)},
+			{ID: "m2", Post: "a2", Title: "Does anybody have a spare set of 6 mm chisels for Saturday’s course? We have twelve people and ten chisels, and I would rather not saw anyone in half.", Author: "Priya Raghunathan", Marked: ago(4 * day)},
+			{ID: "m3", Post: "a4", Title: "Thank you all for three good years.", Author: "", Marked: ago(12 * day)},
+		}}}},
 		{name: "products", path: "/products", view: redoubt.View{Page: "products", Title: "Products", Data: products.View{MaxNotes: 500, Next: "c2", Products: []products.Product{
 			{ID: "b1", Name: "Joinery for beginners", Description: "Four evenings, four joints. Tools and timber are included.", PriceCents: 18000},
 			{ID: "b2", Name: "Workshop apron", Description: "Waxed canvas, two pockets that are deep enough.", PriceCents: 4950},
@@ -97,13 +146,17 @@ func full(now time.Time) []sample {
 		{name: "orders", path: "/orders", view: redoubt.View{Page: "orders", Title: "Orders", Data: orders.View{Everyone: true, Next: "c2", Continued: true, Orders: []orders.Order{
 			{ID: "d1", Product: "Joinery for beginners", Buyer: "Priya Raghunathan", Quantity: 2, TotalCents: 36000, Status: "placed", Placed: ago(5 * time.Minute)},
 			{ID: "d2", Product: "Workshop apron", Buyer: "Matthias Ó Briain", Quantity: 12, TotalCents: 59400, Status: "paid", Placed: ago(2 * day)},
+			{ID: "d5", Product: "A day at the bench", Buyer: "Priya Raghunathan", Quantity: 1, TotalCents: 7500, Status: "fulfilled", Placed: ago(20 * day)},
+			{ID: "d6", Product: "Marking gauge", Buyer: "Matthias Ó Briain", Quantity: 1, TotalCents: 3200, Status: "refunded", Placed: ago(9 * day)},
 			{ID: "d3", Product: "Marking gauge", Buyer: "", Quantity: 1, TotalCents: 3200, Status: "cancelled", Placed: ago(45 * day)},
 			{ID: "d4", Product: "Membership, one year", Buyer: "Alice Rasmussen", Quantity: 1, TotalCents: 124000, Currency: "USD", Status: "paid", Placed: ago(400 * day)},
 		}}}},
 		{name: "orders-own", path: "/orders", member: true, view: redoubt.View{Page: "orders", Title: "Your orders", Data: orders.View{Orders: []orders.Order{
 			{ID: "d1", Product: "Joinery for beginners", Quantity: 2, TotalCents: 36000, Placed: ago(5 * time.Minute)},
 		}}}},
-		{name: "order", path: "/orders/d1", notice: "Your order is placed. Thank you.", view: redoubt.View{Page: "order", Title: "Receipt", Data: order.View{ID: "7c0e4d0a-6a2b-4a57-b1c3-5f7f0b7d2f11", Product: "Joinery for beginners", Buyer: "Priya Raghunathan", Quantity: 2, UnitCents: 18000, TotalCents: 36000, Notes: "One place is for my brother, who is left-handed.", Status: "placed", Placed: ago(5 * time.Minute)}}},
+		{name: "order", path: "/orders/d1", notice: "Your order is placed. Thank you.", view: redoubt.View{Page: "order", Title: "Receipt", Data: order.View{ID: "7c0e4d0a-6a2b-4a57-b1c3-5f7f0b7d2f11", Product: "Joinery for beginners", Buyer: "Priya Raghunathan", Quantity: 2, UnitCents: 18000, TotalCents: 36000, Notes: "One place is for my brother, who is left-handed.", Status: "placed", Placed: ago(5 * time.Minute), MayCancel: true, MayPay: true}}},
+		{name: "order-paid", path: "/orders/d2", notice: "The order is paid.", view: redoubt.View{Page: "order", Title: "Receipt", Data: order.View{ID: "7c0e4d0a-6a2b-4a57-b1c3-5f7f0b7d2f12", Product: "Workshop apron", Quantity: 12, UnitCents: 4950, TotalCents: 59400, Status: "paid", Placed: ago(2 * day), Paid: ago(30 * hour), MayFulfill: true, MayRefund: true}}},
+		{name: "order-refunded", path: "/orders/d3", view: redoubt.View{Page: "order", Title: "Receipt", Data: order.View{ID: "7c0e4d0a-6a2b-4a57-b1c3-5f7f0b7d2f13", Product: "Marking gauge", Buyer: "Matthias Ó Briain", Quantity: 1, UnitCents: 3200, TotalCents: 3200, Status: "refunded", Placed: ago(9 * day), Paid: ago(8 * day), Refunded: ago(day)}}},
 		{name: "profile", path: "/profile", notice: "Your profile is saved.", view: redoubt.View{Page: "profile", Title: "Your profile", Data: profile.View{DisplayName: "Alice Rasmussen", Bio: "I look after the machines. Ask me about bandsaws.", MaxName: 80, MaxBio: 500, Name: "Alice M. Rasmussen", Email: "alice@acme.example", Provider: "Acme sign-on", Groups: []string{"workshop", "commons-admins"}, Joined: ago(410 * day)}}},
 		{name: "onboarding", path: "/onboarding", member: true, view: redoubt.View{Page: "onboarding", Title: "Welcome", Data: onboarding.View{DisplayName: "Alice Rasmussen", MaxName: 80, MaxBio: 500}}},
 		{name: "sessions", path: "/sessions", view: redoubt.View{Page: "sessions", Title: "Your sessions", Data: sessions.View{Sessions: []sessions.Session{
@@ -146,6 +199,15 @@ func empty() []sample {
 		{name: "feed-end", path: "/", view: redoubt.View{Page: "feed", Title: "Feed", Data: feed.View{Continued: true}}},
 		{name: "post-empty", path: "/posts/a1", view: redoubt.View{Page: "post", Title: "A post", Data: post.View{Post: feed.Post{ID: "a1"}}}},
 		{name: "post-edit-empty", path: "/posts/a1/edit", view: redoubt.View{Page: "post-edit", Title: "Edit", Data: postedit.View{ID: "a1"}}},
+		{name: "courses-empty", path: "/courses", member: true, view: redoubt.View{Page: "courses", Title: "Courses", Data: courses.View{}}},
+		{name: "courses-none", path: "/courses", view: redoubt.View{Page: "courses", Title: "Courses", Data: courses.View{Teaches: true}}},
+		{name: "courses-end", path: "/courses", view: redoubt.View{Page: "courses", Title: "Courses", Data: courses.View{Continued: true}}},
+		{name: "course-empty", path: "/courses/j1", view: redoubt.View{Page: "course", Title: "Course", Data: course.View{Teaches: true, Course: courses.Course{ID: "j1", Title: "Reading wood", Author: "Alice Rasmussen", State: "draft"}}}},
+		{name: "course-edit-empty", path: "/courses/j1/edit", view: redoubt.View{Page: "course-edit", Title: "Edit course", Data: courseedit.View{ID: "j1", State: "draft"}}},
+		{name: "lesson-empty", path: "/lessons/l1", view: redoubt.View{Page: "lesson", Title: "Lesson", Data: lesson.View{Title: "Lesson", Course: courses.Course{Title: "Course"}}}},
+		{name: "lesson-edit-empty", path: "/lessons/l1/edit", view: redoubt.View{Page: "lesson-edit", Title: "Lesson", Data: lessonedit.View{Course: "Course"}}},
+		{name: "bookmarks-empty", path: "/bookmarks", view: redoubt.View{Page: "bookmarks", Title: "Your bookmarks", Data: bookmarks.View{}}},
+		{name: "bookmarks-end", path: "/bookmarks", view: redoubt.View{Page: "bookmarks", Title: "Your bookmarks", Data: bookmarks.View{Continued: true}}},
 		{name: "products-empty", path: "/products", view: redoubt.View{Page: "products", Title: "Products", Data: products.View{}}},
 		{name: "orders-empty", path: "/orders", member: true, view: redoubt.View{Page: "orders", Title: "Your orders", Data: orders.View{}}},
 		{name: "orders-everyone-empty", path: "/orders", view: redoubt.View{Page: "orders", Title: "Orders", Data: orders.View{Everyone: true}}},
@@ -180,6 +242,8 @@ func wrong(now time.Time) []sample {
 		refuse("feed", map[string]string{"body": " "}, body),
 		refuse("post", map[string]string{"body": " "}, body),
 		refuse("post-edit", map[string]string{"body": " "}, body),
+		refuse("course-edit", map[string]string{"title": " ", "summary": "Typed before."}, layer.Field{Name: "title", Detail: "Give it a title."}),
+		refuse("lesson-new", map[string]string{"title": "x", "video_url": "http://x", "body": ""}, layer.Field{Name: "video_url", Detail: "Begin with https."}, layer.Field{Name: "body", Detail: "A lesson needs a video, a text, or both."}),
 		refuse("products", map[string]string{"product_id": "b2", "quantity": "400", "notes": "As soon as you can, please."}, layer.Field{Name: "quantity", Detail: "Order 1 to 100."}),
 		refuse("profile", map[string]string{"display_name": "", "bio": "Typed before."}, name, layer.Field{Name: "bio", Detail: "Use at most 500 characters."}),
 		refuse("onboarding", map[string]string{"display_name": "", "bio": "Typed before."}, name),

@@ -21,9 +21,15 @@ import (
 
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/commons/web/audit"
+	"github.com/redoubt-dev/redoubt/commons/web/bookmarks"
+	"github.com/redoubt-dev/redoubt/commons/web/course"
+	courseedit "github.com/redoubt-dev/redoubt/commons/web/course-edit"
+	"github.com/redoubt-dev/redoubt/commons/web/courses"
 	"github.com/redoubt-dev/redoubt/commons/web/feed"
 	keycreated "github.com/redoubt-dev/redoubt/commons/web/key-created"
 	"github.com/redoubt-dev/redoubt/commons/web/keys"
+	"github.com/redoubt-dev/redoubt/commons/web/lesson"
+	lessonedit "github.com/redoubt-dev/redoubt/commons/web/lesson-edit"
 	"github.com/redoubt-dev/redoubt/commons/web/members"
 	"github.com/redoubt-dev/redoubt/commons/web/onboarding"
 	"github.com/redoubt-dev/redoubt/commons/web/order"
@@ -59,6 +65,12 @@ var pages = map[string]kind{
 	"feed":        {data: reflect.TypeFor[feed.View]()},
 	"post":        {data: reflect.TypeFor[post.View]()},
 	"post-edit":   {data: reflect.TypeFor[postedit.View]()},
+	"courses":     {data: reflect.TypeFor[courses.View]()},
+	"course":      {data: reflect.TypeFor[course.View]()},
+	"course-edit": {data: reflect.TypeFor[courseedit.View]()},
+	"lesson":      {data: reflect.TypeFor[lesson.View]()},
+	"lesson-edit": {data: reflect.TypeFor[lessonedit.View]()},
+	"bookmarks":   {data: reflect.TypeFor[bookmarks.View]()},
 	"products":    {data: reflect.TypeFor[products.View](), form: "product_id"},
 	"orders":      {data: reflect.TypeFor[orders.View]()},
 	"order":       {data: reflect.TypeFor[order.View]()},

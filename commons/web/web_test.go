@@ -13,7 +13,10 @@ import (
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/commons/web"
 	"github.com/redoubt-dev/redoubt/commons/web/audit"
+	"github.com/redoubt-dev/redoubt/commons/web/course"
+	"github.com/redoubt-dev/redoubt/commons/web/courses"
 	"github.com/redoubt-dev/redoubt/commons/web/feed"
+	"github.com/redoubt-dev/redoubt/commons/web/lesson"
 	"github.com/redoubt-dev/redoubt/commons/web/orders"
 	"github.com/redoubt-dev/redoubt/commons/web/products"
 	"github.com/redoubt-dev/redoubt/layer"
@@ -288,8 +291,8 @@ func TestNavigationShowsWhatTheViewerMaySee(t *testing.T) {
 		s    sample
 		want []string
 	}{
-		{"an administrator", find("feed"), []string{"/", "/products", "/orders", "/admin/members", "/admin/audit"}},
-		{"a member", find("orders-own"), []string{"/", "/products", "/orders"}},
+		{"an administrator", find("feed"), []string{"/", "/courses", "/products", "/orders", "/admin/members", "/admin/audit"}},
+		{"a member", find("orders-own"), []string{"/", "/courses", "/products", "/orders"}},
 		{"somebody new", find("onboarding"), nil},
 		{"nobody", find("welcome"), nil},
 		{"nobody, with a problem", find("problem-place"), nil},
@@ -311,7 +314,7 @@ func TestNavigationShowsWhatTheViewerMaySee(t *testing.T) {
 
 func TestTheCurrentSectionIsMarkedOnce(t *testing.T) {
 	site := parsed(t)
-	for path, want := range map[string]string{"/": "Feed", "/posts/a3/edit": "Feed", "/orders": "Orders", "/orders/d1": "Orders", "/admin/audit": "Audit", "/ordersx": ""} {
+	for path, want := range map[string]string{"/": "Feed", "/posts/a3/edit": "Feed", "/courses": "Courses", "/courses/j1/edit": "Courses", "/lessons/l1": "Courses", "/bookmarks": "", "/orders": "Orders", "/orders/d1": "Orders", "/admin/audit": "Audit", "/ordersx": ""} {
 		f := frame(sample{path: path})
 		d := rendered(t, site, f, redoubt.View{Page: "problem", Title: "x", Data: redoubt.Problem{Status: 404}})
 		got := ""
@@ -363,6 +366,54 @@ func TestPagersEscapeTheirCursors(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s leads to %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// What an administrator has typed as a video is a link only if it is one; the page does not believe the database (SYSTEM N1).
+func TestAVideoIsALinkOverHTTPSOrNone(t *testing.T) {
+	site := parsed(t)
+	for address, want := range map[lesson.Video]string{
+		"https://videos.example/1":            "https://videos.example/1 videos.example",
+		"https://www.videos.example:8443/?a":  "https://www.videos.example:8443/?a videos.example",
+		"http://videos.example/1":             "#main nowhere",
+		"javascript:alert(1)":                 "#main nowhere",
+		"data:text/html,x":                    "#main nowhere",
+		"//evil.example":                      "#main nowhere",
+		"https:evil.example":                  "#main nowhere",
+		"https://videos.example@evil.example": "#main nowhere",
+		"HTTPS://videos.example":              "#main nowhere",
+		"https://":                            "#main nowhere",
+	} {
+		d := rendered(t, site, frame(sample{path: "/lessons/l1"}), redoubt.View{Page: "lesson", Title: "x", Data: lesson.View{Title: "x", Video: address}})
+		link := d.class("video")[0]
+		if got := value(link, "href") + " " + text(d.class("video-where")[0].FirstChild.NextSibling); got != want {
+			t.Errorf("%q becomes %q, want %q", address, got, want)
+		}
+	}
+	d := rendered(t, site, frame(sample{path: "/lessons/l1"}), redoubt.View{Page: "lesson", Title: "x", Data: lesson.View{Title: "x"}})
+	if len(d.class("video")) != 0 {
+		t.Error("there is a link without a video")
+	}
+}
+
+func TestOnlyWhoTeachesIsOfferedTo(t *testing.T) {
+	site := parsed(t)
+	for _, teaches := range []bool{true, false} {
+		for _, v := range []redoubt.View{
+			{Page: "courses", Data: courses.View{Teaches: teaches, Courses: []courses.Course{joinery}}},
+			{Page: "course", Data: course.View{Teaches: teaches, Course: joinery, Lessons: joints}},
+			{Page: "lesson", Data: lesson.View{Teaches: teaches, Course: joinery, ID: "l1"}},
+		} {
+			offers := 0
+			for _, n := range rendered(t, site, frame(sample{path: "/courses"}), v).all("a") {
+				if strings.HasSuffix(value(n, "href"), "/edit") || strings.HasSuffix(value(n, "href"), "/new") {
+					offers++
+				}
+			}
+			if (offers > 0) != teaches {
+				t.Errorf("%s, teaching %t: %d offers", v.Page, teaches, offers)
+			}
 		}
 	}
 }

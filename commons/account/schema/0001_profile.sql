@@ -1,4 +1,10 @@
 -- A profile is what members of one organization know of each other (SYSTEM I2). The provider's name and e-mail are not here.
+--
+-- It hangs on its membership, and what a person does here hangs on their profile. When redoubt.erase_member deletes the membership
+-- (SYSTEM I8), each foreign key says what follows, in that one statement: what is theirs alone goes (ON DELETE CASCADE), what they
+-- wrote or bought stays without their id and under "[Deleted User]" (ON DELETE SET NULL, and a generated name). A table that
+-- says neither stops the deletion, so none is forgotten. Foreign keys act as the owner of their table and past its policies, so that
+-- no policy has to let anybody through for this.
 CREATE SCHEMA commons;
 
 CREATE TABLE commons.profile (
@@ -10,8 +16,11 @@ CREATE TABLE commons.profile (
   created_at       timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (organization_id, id),
   UNIQUE (organization_id, display_name_key), -- nobody is mistaken for somebody else by capital letters
-  FOREIGN KEY (organization_id, id) REFERENCES identity.membership (organization_id, id)
+  FOREIGN KEY (organization_id, id) REFERENCES identity.membership (organization_id, id) ON DELETE CASCADE
 );
+
+-- The audit trail keeps for ever what it records, so it records of these only that they changed.
+SELECT guard.personal('commons.profile', 'display_name', 'display_name_key', 'bio');
 
 -- Everybody reads; each writes their own.
 CREATE POLICY own_insert ON commons.profile AS RESTRICTIVE FOR INSERT WITH CHECK (id = (SELECT redoubt.profile()));
@@ -22,4 +31,4 @@ GRANT SELECT, INSERT, UPDATE (display_name, bio) ON commons.profile TO redoubt_a
 
 SELECT redoubt.allow('member', 'profile:read', 'profile:write', 'sessions:write', 'keys:write');
 SELECT redoubt.allow('administrator', 'profile:read', 'profile:write', 'sessions:write', 'keys:write',
-  'members:read', 'members:write', 'audit:read');
+  'members:read', 'members:write', 'members:erase', 'audit:read');

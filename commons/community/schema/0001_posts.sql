@@ -1,12 +1,15 @@
+-- What people write stays when they are deleted (SYSTEM I8), without their id; the name that stands there then is nobody's to
+-- write. Likes go with them.
 CREATE TABLE commons.post (
   organization_id uuid        NOT NULL,
   id              uuid        NOT NULL DEFAULT gen_random_uuid(),
-  author_id       uuid        NOT NULL DEFAULT redoubt.profile(),
+  author_id       uuid        DEFAULT redoubt.profile(),
+  author_name     text        GENERATED ALWAYS AS (CASE WHEN author_id IS NULL THEN '[Deleted User]' END) STORED,
   body            text        NOT NULL CHECK (length(body) BETWEEN 1 AND 5000),
   created_at      timestamptz NOT NULL DEFAULT now(),
   edited_at       timestamptz,
   PRIMARY KEY (organization_id, id),
-  FOREIGN KEY (organization_id, author_id) REFERENCES commons.profile (organization_id, id)
+  FOREIGN KEY (organization_id, author_id) REFERENCES commons.profile (organization_id, id) ON DELETE SET NULL (author_id)
 );
 CREATE INDEX ON commons.post (organization_id, created_at DESC, id DESC);
 CREATE INDEX ON commons.post (organization_id, author_id);
@@ -15,12 +18,13 @@ CREATE TABLE commons.comment (
   organization_id uuid        NOT NULL,
   id              uuid        NOT NULL DEFAULT gen_random_uuid(),
   post_id         uuid        NOT NULL,
-  author_id       uuid        NOT NULL DEFAULT redoubt.profile(),
+  author_id       uuid        DEFAULT redoubt.profile(),
+  author_name     text        GENERATED ALWAYS AS (CASE WHEN author_id IS NULL THEN '[Deleted User]' END) STORED,
   body            text        NOT NULL CHECK (length(body) BETWEEN 1 AND 2000),
   created_at      timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (organization_id, id),
   FOREIGN KEY (organization_id, post_id) REFERENCES commons.post (organization_id, id) ON DELETE CASCADE,
-  FOREIGN KEY (organization_id, author_id) REFERENCES commons.profile (organization_id, id)
+  FOREIGN KEY (organization_id, author_id) REFERENCES commons.profile (organization_id, id) ON DELETE SET NULL (author_id)
 );
 CREATE INDEX ON commons.comment (organization_id, post_id, created_at, id);
 CREATE INDEX ON commons.comment (organization_id, author_id);
@@ -32,7 +36,7 @@ CREATE TABLE commons.post_like (
   created_at      timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (organization_id, post_id, profile_id), -- one like each
   FOREIGN KEY (organization_id, post_id) REFERENCES commons.post (organization_id, id) ON DELETE CASCADE,
-  FOREIGN KEY (organization_id, profile_id) REFERENCES commons.profile (organization_id, id)
+  FOREIGN KEY (organization_id, profile_id) REFERENCES commons.profile (organization_id, id) ON DELETE CASCADE
 );
 CREATE INDEX ON commons.post_like (organization_id, profile_id);
 
@@ -41,6 +45,7 @@ CREATE POLICY own_insert ON commons.post AS RESTRICTIVE FOR INSERT WITH CHECK (a
 CREATE POLICY own_update ON commons.post AS RESTRICTIVE FOR UPDATE USING (author_id = (SELECT redoubt.profile()));
 CREATE POLICY own_delete ON commons.post AS RESTRICTIVE FOR DELETE USING (author_id = (SELECT redoubt.profile()) OR (SELECT redoubt.has('posts:moderate')));
 CREATE POLICY own_insert ON commons.comment AS RESTRICTIVE FOR INSERT WITH CHECK (author_id = (SELECT redoubt.profile()));
+CREATE POLICY own_update ON commons.comment AS RESTRICTIVE FOR UPDATE USING (author_id = (SELECT redoubt.profile()));
 CREATE POLICY own_delete ON commons.comment AS RESTRICTIVE FOR DELETE USING (author_id = (SELECT redoubt.profile()) OR (SELECT redoubt.has('posts:moderate')));
 CREATE POLICY own_insert ON commons.post_like AS RESTRICTIVE FOR INSERT WITH CHECK (profile_id = (SELECT redoubt.profile()));
 CREATE POLICY own_delete ON commons.post_like AS RESTRICTIVE FOR DELETE USING (profile_id = (SELECT redoubt.profile()));

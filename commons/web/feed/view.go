@@ -13,13 +13,14 @@ type View struct {
 
 // A Post is one post as its reader sees it. It is shown by the feed and by the post's own page.
 type Post struct {
-	ID       string
-	Author   string // display name; empty for a person who has been deleted
-	Body     string // plain text
-	Posted   time.Time
-	Edited   bool
-	Likes    int
-	Liked    bool // by the viewer
-	Comments int
-	Mine     bool // the viewer wrote it, and may edit and delete it
+	ID         string
+	Author     string // display name; empty for a person who has been deleted
+	Body       string // plain text
+	Posted     time.Time
+	Edited     bool
+	Likes      int
+	Liked      bool // by the viewer
+	Bookmarked bool // by the viewer
+	Comments   int
+	Mine       bool // the viewer wrote it, and may edit and delete it
 }

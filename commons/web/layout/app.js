@@ -2,7 +2,7 @@
 
 const find = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-// Like without losing one's place. Any surprise (signed out, refused, offline) falls back to the plain form, which explains itself.
+// Like or bookmark without losing one's place. Any surprise (signed out, refused, offline) falls back to the plain form, which explains itself.
 async function like(form) {
   const button = form.querySelector("button");
   const token = form.elements._token.value;
@@ -13,9 +13,10 @@ async function like(form) {
   });
   if (!answer.ok || new URL(answer.url).pathname.startsWith("/sign-in")) throw new Error("refused");
   const liked = button.getAttribute("aria-pressed") !== "true";
-  const number = form.querySelector("[data-likes]");
-  const likes = Math.max(0, Number(number.textContent.replaceAll(",", "")) + (liked ? 1 : -1));
   button.setAttribute("aria-pressed", String(liked));
+  const number = form.querySelector("[data-likes]");
+  if (!number) return;
+  const likes = Math.max(0, Number(number.textContent.replaceAll(",", "")) + (liked ? 1 : -1));
   number.textContent = likes.toLocaleString("en");
   form.querySelector("[data-likes-word]").textContent = likes === 1 ? "like" : "likes";
 }

@@ -3,7 +3,7 @@ package members
 
 import "time"
 
-// A View is a page of members. Its forms are POST /admin/members/{id}/deactivate and …/reactivate.
+// A View is a page of members. Its forms are POST /admin/members/{id}/deactivate, …/reactivate and …/delete.
 type View struct {
 	Members   []Member
 	Next      string // cursor of the next page; empty on the last

@@ -19,6 +19,6 @@ type Order struct {
 	Quantity   int
 	TotalCents int64
 	Currency   string // ISO 4217; empty for EUR
-	Status     string // "placed", "paid", "cancelled"; empty shows none
+	Status     string // "placed", "paid", "fulfilled", "cancelled", "refunded"; empty shows none
 	Placed     time.Time
 }

@@ -4,7 +4,7 @@ package profile
 import "time"
 
 // A View is the profile that the application keeps, beside the facts that the identity provider owns (SYSTEM I2).
-// Its form has "display_name" and "bio".
+// Its form has "display_name" and "bio"; another, POST /profile/delete, has nothing and deletes the viewer (SYSTEM I8).
 type View struct {
 	DisplayName string
 	Bio         string
