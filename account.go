@@ -44,7 +44,8 @@ type (
 	}
 )
 
-// builtins are the routes of Redoubt's own. They are declared, gated and checked like every other.
+// builtins are the routes of Redoubt's own. They are declared, gated and checked like every other; the last one transport answers
+// by itself, and it is declared so that no list lacks it and no application believes to answer there.
 func (s *Server) builtins(app Routes) []Route {
 	all := []Route{
 		own[returnTo]("GET "+signInPath, Public, s.signIn),
@@ -53,6 +54,7 @@ func (s *Server) builtins(app Routes) []Route {
 		own[backFromProvider]("GET "+SignedOutPath, Public, s.signedOut),
 		own[switchTo]("POST /organization", Members, s.switchOrganization),
 		own[nothing]("GET "+openAPIPath, Public, s.serveDocument),
+		{Pattern: "POST " + transport.ReportPath, Access: Public, kind: builtin, in: reflect.TypeFor[nothing](), out: reflect.TypeFor[nothing](), outside: true},
 	}
 	if app.Assets != nil {
 		all = append(all, own[oneAsset]("GET /assets/{path}", Public, func(c *call) error {

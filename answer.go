@@ -122,7 +122,7 @@ func (c *call) wantsJSON() bool {
 
 // mayReturn reports whether signing in would help: a person asked for a page without a living session.
 func (c *call) mayReturn(refusal *layer.Refusal) bool {
-	if refusal.Reason != layer.Unauthenticated || c.route.kind != page_ || c.route.run == nil || c.r.Method != http.MethodGet {
+	if refusal.Reason != layer.Unauthenticated || c.route.kind != page_ || c.route.run == nil {
 		return false
 	}
 	_, local := transport.LocalPath(c.r.URL.RequestURI())

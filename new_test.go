@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,6 +89,12 @@ func TestAProgramThatIsDeclaredWronglyDoesNotStart(t *testing.T) {
 		{"a form that goes back to no page", "Back names no page", plain{}, nil, []redoubt.Route{redoubt.Form("POST /x", redoubt.Members, answer).Then("/", "").Back("GET /z")}},
 		{"an id that the pattern lacks", "/x", plain{}, nil, []redoubt.Route{redoubt.JSON("GET /api/v1/x", redoubt.Members, answerOne)}},
 		{"an id that nobody reads", "/x/{id}", plain{}, nil, []redoubt.Route{redoubt.JSON("GET /api/v1/x/{id}", redoubt.Members, answer)}},
+		{"a route without a method, which a link on another site could ask for", "begin with one of the methods", plain{}, nil, []redoubt.Route{redoubt.JSON("/api/v1/x", redoubt.Members, answer)}},
+		{"a method that is none of ours", "begin with one of the methods", plain{}, nil, []redoubt.Route{redoubt.JSON("OPTIONS /api/v1/x", redoubt.Members, answer)}},
+		{"a route of one host", "after the method comes a path", plain{}, nil, []redoubt.Route{redoubt.Page("GET evil.test/x", redoubt.Members, show)}},
+		{"everything beneath a path", "everything beneath", plain{}, nil, []redoubt.Route{redoubt.Page("GET /x/", redoubt.Members, show)}},
+		{"everything at all", "everything beneath", plain{}, nil, []redoubt.Route{redoubt.Page("GET /", redoubt.Public, show)}},
+		{"what transport answers by itself", "declared twice", plain{}, nil, []redoubt.Route{redoubt.JSON("POST /csp-reports", redoubt.Members, answer)}},
 		{"no pages", "no Pages", nil, nil, []redoubt.Route{page}},
 		{"no database", "DB", plain{}, func(c *redoubt.Config) { c.DB = nil }, nil},
 		{"no identity", "Identity", plain{}, func(c *redoubt.Config) { c.Identity = nil }, nil},
@@ -104,6 +111,43 @@ func TestAProgramThatIsDeclaredWronglyDoesNotStart(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
 	}
+}
+
+// Whoever asks for the routes of a program gets all of them, in order, and each with what it takes.
+func TestAProgramListsAllItsRoutes(t *testing.T) { // SYSTEM A6
+	meanwhile := func() {}
+	w := layertest.World(t, doors(&meanwhile))
+	var got []string
+	for _, r := range w.Routes() {
+		got = append(got, fmt.Sprintf("%s|%s %d", r.Pattern, r.Access, r.Takes()))
+	}
+	want := []string{
+		"GET /admin|administrators 0", "GET /api/v1/openapi.json|public 0", "POST /api/v1/thing|members 1", "POST /csp-reports|public 2", "POST /form|members 2",
+		"POST /organization|members 2", "GET /sign-in|public 0", "GET /sign-in/callback|public 0", "POST /sign-out|members 2", "GET /signed-out|public 0",
+		"GET /slow|members 0", "GET /{$}|public 0",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// What stands before the program, or writes down what it was asked, may not read another path than it serves.
+func TestAPathIsServedByItsOwnSpelling(t *testing.T) { // SYSTEM P6, A1
+	meanwhile := func() {}
+	w := layertest.World(t, doors(&meanwhile))
+	boss := w.Administrator("Acme").Browser()
+	for _, target := range []string{"/admin", "/admin?", layertest.Origin + "/admin"} {
+		r := boss.Request("GET", "/admin", nil)
+		r.RequestURI = target
+		boss.Do(r).OK()
+	}
+	for _, target := range []string{"/%61dmin", "//admin", "/./admin", "/x/../admin", "/x/%2e%2e/admin", "/admin/.", "https://evil.test/admin", "http://app.example.test/admin", "*", "admin", ""} {
+		r := boss.Request("GET", "/admin", nil) // the mux would serve each as this one
+		r.RequestURI = target
+		boss.Do(r).NotFound(layer.GateRoute)
+	}
+	head := w.Stranger().Browser().Request("HEAD", "/slow", nil)
+	w.Stranger().Do(head).Refused(http.StatusSeeOther, layer.GateRoute) // as GET is
 }
 
 // doors is an application whose handlers do, while they are at work, what somebody else might.

@@ -31,14 +31,14 @@ func (s *Server) document() (err error) {
 }
 
 func operation(r Route) input.Operation {
-	op := input.Operation{Method: r.method(), Path: r.path(), ID: operationID(r), Summary: r.summary, In: r.schema, Tag: tag(r.path())}
+	op := input.Operation{Method: r.Method(), Path: r.Path(), ID: operationID(r), Summary: r.summary, In: r.schema, Tag: tag(r.Path())}
 	if op.Summary == "" {
 		op.Summary = r.Pattern
 	}
 	if r.out.Kind() != reflect.Struct || r.out.NumField() > 0 {
 		op.Out = r.out
 	}
-	if r.method() == "POST" && r.out.Implements(reflect.TypeFor[locator]()) {
+	if r.Method() == "POST" && r.out.Implements(reflect.TypeFor[locator]()) {
 		op.Status = http.StatusCreated
 	}
 	if r.Access != route.Public {
@@ -55,9 +55,9 @@ func operation(r Route) input.Operation {
 // operationID names an operation after its method and path: "getApiV1OrdersId".
 func operationID(r Route) string {
 	var b strings.Builder
-	b.WriteString(strings.ToLower(r.method()))
+	b.WriteString(strings.ToLower(r.Method()))
 	up := false
-	for _, c := range r.path() {
+	for _, c := range r.Path() {
 		switch {
 		case !unicode.IsLetter(c) && !unicode.IsDigit(c):
 			up = true

@@ -1,10 +1,14 @@
 package redoubt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/redoubt-dev/redoubt/layer"
@@ -45,6 +49,7 @@ type Route struct {
 	schema  *input.Schema
 	run     func(ctx context.Context, who layer.Principal, in any) (any, error)
 	serve   func(*call) error // for builtin
+	outside bool              // for builtin: a layer further out answers before any route is looked for
 
 	back    string // the page that a refused form shows again
 	then    string // where a form leads when it is done
@@ -90,24 +95,57 @@ func (r Route) Then(path, notice string) Route { r.then, r.notice = path, notice
 // Doc gives the route its line in the OpenAPI document.
 func (r Route) Doc(summary string) Route { r.summary = summary; return r }
 
-func (r Route) method() string { m, _, _ := strings.Cut(r.Pattern, " "); return m }
-func (r Route) path() string   { _, p, _ := strings.Cut(r.Pattern, " "); return p }
+// Method is the one HTTP method of the route. A GET route also answers HEAD.
+func (r Route) Method() string { m, _, _ := strings.Cut(r.Pattern, " "); return m }
 
-// String is the route's line in the golden matrix.
+// Path is where the route is, with its wildcards: "/orders/{id}".
+func (r Route) Path() string { _, p, _ := strings.Cut(r.Pattern, " "); return p }
+
+// Takes is the kind of body that the route reads.
+func (r Route) Takes() input.Mode {
+	switch {
+	case r.kind == page_ || r.Method() == http.MethodGet || r.Method() == http.MethodDelete:
+		return input.ModeNone
+	case r.kind == api:
+		return input.ModeJSON
+	}
+	return input.ModeForm
+}
+
+// In is the struct that says everything which may be sent to the route, by the tags of package input.
+func (r Route) In() reflect.Type { return r.in }
+
+// String is the route as people read it in lists.
 func (r Route) String() string { return fmt.Sprintf("%-45s %s", r.Pattern, r.Access) }
 
-func (r *Route) compile() (err error) {
-	mode := map[kind]input.Mode{page_: input.ModeNone, form: input.ModeForm, api: input.ModeJSON, builtin: input.ModeForm}[r.kind]
-	if r.method() == "GET" || r.method() == "DELETE" {
-		mode = input.ModeNone
+// methods are those that a route may have. HEAD comes with GET; OPTIONS is transport's to answer.
+var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+// plain refuses patterns that would answer more than they say: without a method, also a GET that a link on another site can make;
+// for one host, nothing at another; with a slash at its end, everything beneath, by an id that nobody declares (SYSTEM A5).
+func (r Route) plain() error {
+	switch path := r.Path(); {
+	case !slices.Contains(methods, r.Method()):
+		return fmt.Errorf("route %q: begin with one of the methods %s", r.Pattern, strings.Join(methods, ", "))
+	case !strings.HasPrefix(path, "/"):
+		return fmt.Errorf("route %q: after the method comes a path", r.Pattern)
+	case strings.HasSuffix(path, "/"):
+		return fmt.Errorf("route %q: it would answer everything beneath; write {$} or a wildcard at its end", r.Pattern)
 	}
-	if r.kind == page_ && r.method() != "GET" || r.kind == form && r.method() != "POST" {
+	return nil
+}
+
+func (r *Route) compile() (err error) {
+	if err := r.plain(); err != nil {
+		return err
+	}
+	if r.kind == page_ && r.Method() != "GET" || r.kind == form && r.Method() != "POST" {
 		return fmt.Errorf("route %q: a page is asked for with GET, a form sent with POST", r.Pattern)
 	}
 	if r.kind == form && r.then == "" && r.out != reflect.TypeFor[View]() && !r.out.Implements(reflect.TypeFor[locator]()) {
 		return fmt.Errorf("route %q: say with Then where the form leads", r.Pattern)
 	}
-	if r.schema, err = input.For(r.in, mode); err != nil {
+	if r.schema, err = input.For(r.in, r.Takes()); err != nil {
 		return fmt.Errorf("route %q: %w", r.Pattern, err)
 	}
 	if err = r.schema.Fits(r.Pattern); err != nil {
@@ -146,8 +184,18 @@ func (s *Server) mount(app Routes) error {
 	if err := errors.Join(faults...); err != nil {
 		return err
 	}
-	for pattern := range s.routes {
-		s.handle(pattern)
+	for pattern, r := range s.routes {
+		if !r.outside {
+			s.handle(pattern)
+		}
 	}
 	return s.document()
+}
+
+// Routes lists everything that s answers, Redoubt's own routes included, by path and method: the registry that the mux, the gate
+// and the OpenAPI document were made from, for those who hold a program to it (SYSTEM A6).
+func (s *Server) Routes() []Route {
+	return slices.SortedFunc(maps.Values(s.routes), func(a, b Route) int {
+		return cmp.Or(strings.Compare(a.Path(), b.Path()), strings.Compare(a.Method(), b.Method()))
+	})
 }

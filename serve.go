@@ -18,6 +18,7 @@ import (
 
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/gate/page"
+	"github.com/redoubt-dev/redoubt/layer/gate/route"
 	"github.com/redoubt-dev/redoubt/layer/identity"
 	"github.com/redoubt-dev/redoubt/layer/input"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
@@ -49,8 +50,14 @@ func (s *Server) visit(next http.Handler) http.Handler {
 	})
 }
 
-// serve routes. What no pattern matches is answered in our form, not in the mux's.
+// serve routes. A path has one spelling here, and the mux mends no other: who reads the path before us, such as an edge with a
+// policy, must not read another than we serve (SYSTEM P6, A1). What no pattern matches is answered in our form, not in the mux's.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	target := strings.TrimPrefix(r.RequestURI, s.cfg.Origin) // an absolute target (RFC 9112 section 3.2.2) is of our origin or of none
+	if err := route.Spelled(target); err != nil {
+		s.refuse(w, r, &layer.Refusal{By: layer.GateRoute, Reason: layer.NotFound, Public: "There is nothing here.", Cause: err})
+		return
+	}
 	handler, pattern := s.mux.Handler(r)
 	if pattern == "" {
 		s.unmatched(w, r, handler)

@@ -16,8 +16,11 @@ package layertest
 
 import (
 	"crypto/rand"
+	"errors"
+	"io"
 	"log/slog"
-	"slices"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -37,8 +40,19 @@ func Main(m *testing.M) { pgtest.Main(m) }
 // Origin is where a World's application believes to be.
 const Origin = "https://app.example.test"
 
-// issuer is the identity provider that everybody has signed in at. Nobody ever contacts it.
+// issuer is the identity provider that everybody has signed in at. Nobody ever contacts it: who begins to sign in is sent there.
 const issuer = "https://sign-on.example.test"
+
+// sealed answers in place of the issuer what is needed to send somebody there, and nothing more.
+type sealed struct{}
+
+func (sealed) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.String() != issuer+"/.well-known/openid-configuration" {
+		return nil, errors.New("the provider of tests is not to be asked")
+	}
+	const text = `{"issuer": "` + issuer + `", "authorization_endpoint": "` + issuer + `/authorize", "token_endpoint": "` + issuer + `/token", "jwks_uri": "` + issuer + `/keys"}`
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
+}
 
 // A W is a world: an application inside its layers, its database, its organizations and people. It may be used concurrently.
 type W struct {
@@ -55,8 +69,6 @@ type W struct {
 	mu    sync.Mutex // guards admin and orgs
 	admin *pgx.Conn  // made when first needed
 	orgs  map[string]layer.OrgID
-
-	routes []redoubt.Route
 }
 
 // World makes a world for a test. Its database is shared by the package's tests of the same schema; its organizations are not.
@@ -82,7 +94,7 @@ func open(tb testing.TB, app redoubt.App, database *pgtest.DB) *W {
 	tb.Helper()
 	w := &W{tb: tb, app: app, database: database, orgs: map[string]layer.OrgID{}, ClaimsKey: random(32)}
 	tb.Cleanup(w.close)
-	provider := signon.Config{Issuer: issuer, ClientID: "layertest", ClientSecret: "layertest", RedirectURL: Origin + redoubt.CallbackPath}
+	provider := signon.Config{Issuer: issuer, ClientID: "layertest", ClientSecret: "layertest", RedirectURL: Origin + redoubt.CallbackPath, HTTP: &http.Client{Transport: sealed{}}}
 	idp, err := signon.New(provider)
 	must(tb, "configuring the identity provider", err)
 	w.DB, err = rls.Open(tb.Context(), rls.Config{Connection: w.Connection("redoubt_app"), MaxConns: 8})
@@ -91,12 +103,6 @@ func open(tb testing.TB, app redoubt.App, database *pgtest.DB) *W {
 	must(tb, "opening the session store", err)
 	if app.Start == nil {
 		return w
-	}
-	start := app.Start
-	app.Start = func(p redoubt.Parts) (redoubt.Routes, error) {
-		routes, err := start(p)
-		w.routes = routes.Routes
-		return routes, err
 	}
 	w.Server, err = redoubt.New(redoubt.Config{
 		App: app, Origin: Origin, DB: w.DB, Identity: w.Identity, Provider: provider, ClaimsKey: w.ClaimsKey, TokenKey: random(32),
@@ -120,8 +126,8 @@ func (w *W) close() {
 	}
 }
 
-// Routes is what the application has declared, for tests that ask for everything that there is.
-func (w *W) Routes() []redoubt.Route { return slices.Clone(w.routes) }
+// Routes is everything that is answered, by the application and by Redoubt itself, for tests that ask for all there is.
+func (w *W) Routes() []redoubt.Route { return w.Server.Routes() }
 
 // Parts is what an application builds on, to make one of its parts by hand.
 func (w *W) Parts() redoubt.Parts {

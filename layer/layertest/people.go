@@ -142,6 +142,9 @@ func (c *Caller) introduce() {
 // Principal is who the caller is, as package identity has verified it from their session.
 func (c *Caller) Principal() layer.Principal { return c.who }
 
+// Organization is what the world calls the organization for which the caller asks; empty for a stranger.
+func (c *Caller) Organization() string { return c.organization }
+
 // Session is the secret token of the caller's session, for tests of what its holder can do.
 func (c *Caller) Session() string { return c.session }
 

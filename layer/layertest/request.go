@@ -2,6 +2,7 @@ package layertest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -90,14 +91,11 @@ func (c *Caller) browse(r *http.Request) {
 	}
 }
 
-// pageToken reads the synchroniser token from a page: the first one, or the onboarding that it leads to.
+// pageToken reads the synchroniser token from a page: the onboarding, which everybody may see, or the first one.
 func (c *Caller) pageToken() string {
 	c.w.tb.Helper()
 	if c.token == "" {
-		page := c.Get("/")
-		if to := page.Header.Get("Location"); to != "" {
-			page = c.Get(to)
-		}
+		page := c.Get(cmp.Or(c.w.app.Onboarding, "/"))
 		if c.token = page.OK().input(transport.TokenField); c.token == "" {
 			c.w.tb.Fatalf("the page has no input %s", transport.TokenField)
 		}

@@ -30,6 +30,7 @@ type Response struct {
 	by     layer.Layer
 	reason layer.Reason
 	cause  string
+	route  string
 }
 
 // A Made is what a Created answer names.
@@ -91,6 +92,9 @@ func (r *Response) NotFound(by layer.Layer) *Response {
 
 // RefusedBy is the layer that refused, and why; empty if none did.
 func (r *Response) RefusedBy() (layer.Layer, layer.Reason) { return r.by, r.reason }
+
+// Route is the pattern of the route that refused, or beneath which a layer did; empty if none was found, or nobody refused.
+func (r *Response) Route() string { return r.route }
 
 // JSON reads the body into v.
 func (r *Response) JSON(v any) *Response {
@@ -200,6 +204,8 @@ func (witness) Handle(ctx context.Context, record slog.Record) error {
 			resp.reason = layer.Reason(a.Value.String())
 		case "cause":
 			resp.cause = a.Value.String()
+		case "route":
+			resp.route = a.Value.String()
 		}
 		return true
 	})

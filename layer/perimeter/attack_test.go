@@ -68,6 +68,13 @@ func TestSmugglingIsRefused(t *testing.T) {
 		{"a host with a trailing dot", "GET / HTTP/1.1\r\nHost: localhost.:1\r\n" + end, "421"},
 		{"HTTP/1.0 without a host", "GET / HTTP/1.0\r\n" + end, "421"},
 		{"an escaped slash", "GET /a%2fb HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
+		{"two slashes", "GET //evil.example/ HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
+		{"two slashes inside", "GET /a//b HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
+		{"an overlong slash", "GET /a%c0%afb HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
+		{"overlong dots", "GET /a/%c0%ae%C0%AE/b HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
+		{"half a character", "GET /caf%c3 HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
+		{"a slash that is escaped twice", "GET /a%252fb HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
+		{"dots that are escaped twice", "GET /a/%252e%252E/b HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
 		{"an escaped backslash", "GET /a%5Cb HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
 		{"an escaped NUL", "GET /a%00b HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
 		{"an escaped line feed", "GET /a%0ab HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
@@ -239,7 +246,7 @@ func TestPlainPortRedirects(t *testing.T) {
 	}{
 		{"a reader", "GET", "/a?b=c", w.url("/a?b=c"), 308},
 		{"a reader of the head", "HEAD", "/", w.url("/"), 308},
-		{"a path that looks like a host", "GET", "//evil.example/", w.url("//evil.example/"), 308},
+		{"a path that looks like a host", "GET", "//evil.example/", "", 400},
 		{"a path that leads up", "GET", "/a/%2e%2e/", "", 400},
 		{"a form", "POST", "/", "", 403},
 	} {

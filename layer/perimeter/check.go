@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/redoubt-dev/redoubt/layer"
 )
@@ -106,7 +107,12 @@ func checkTarget(target string) (why string) {
 			return "The request's query has a character that must be encoded."
 		}
 	}
-	for segment := range strings.SplitSeq(path[1:], "/") {
+	segments := strings.Split(path[1:], "/")
+	for i, segment := range segments {
+		if segment == "" && i < len(segments)-1 {
+			// Some readers leave it out; a browser that is sent to "//x/y" takes x for a host.
+			return "The request's path has an empty segment."
+		}
 		if why := checkSegment(segment); why != "" {
 			return why
 		}
@@ -130,8 +136,14 @@ func checkSegment(segment string) (why string) {
 			if c == '/' || c == '\\' || c < ' ' || c == 0x7f {
 				return "The request's path has an escaped separator or control character."
 			}
+			if c == '%' && i+2 < len(segment) && isHex(segment[i+1]) && isHex(segment[i+2]) {
+				return "The request's path is escaped twice." // who decodes twice reads something else
+			}
 		}
 		name = append(name, c)
+	}
+	if !utf8.Valid(name) { // a decoder that takes overlong forms reads "%c0%af" as a slash (RFC 3629 section 10)
+		return "The request's path is not UTF-8."
 	}
 	// Some readers cut parameters off before they resolve dots: "..;x" leads up for them.
 	first, _, _ := strings.Cut(string(name), ";")
