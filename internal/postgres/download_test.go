@@ -171,6 +171,23 @@ func TestDownloadAsksNpmForThePinnedPackageAndChecksIt(t *testing.T) {
 	}
 }
 
+// Whatever else there is: a machine whose own PostgreSQL is older, or one that is named, must not stand in for the pinned package.
+func TestThePinnedPackageIsTakenAloneIfAskedFor(t *testing.T) {
+	dir := nowhere(t)
+	cache := filepath.Join(dir, "cache")
+	t.Setenv(postgres.BinEnv, programs(t, filepath.Join(dir, "named"), "15.20"))
+	script(t, dir+"/path", "npm", "exit 1")
+	for _, c := range []postgres.FindConfig{{Pinned: true}, {Pinned: true, CacheDir: cache}} {
+		if got, err := postgres.Find(t.Context(), c); err == nil || hint(err) == "" {
+			t.Errorf("with nothing to download from: got %+v, %v", got, err)
+		}
+	}
+	want := programs(t, postgres.DownloadedBin(cache), "18.4")
+	if got, err := postgres.Find(t.Context(), postgres.FindConfig{Pinned: true, CacheDir: cache}); err != nil || got.Bin != want || got.Source != postgres.SourceDownload {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestAnEarlierDownloadIsUsedUnlessOthersCouldWriteThere(t *testing.T) {
 	dir := nowhere(t)
 	cache := filepath.Join(dir, "cache")

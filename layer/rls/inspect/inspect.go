@@ -197,7 +197,7 @@ func examine(ctx context.Context, tx pgx.Tx, cfg Config, asked []Rule) (*Report,
 			return nil, fmt.Errorf("beginning to read: %w", hide(err))
 		}
 	}
-	r := &Report{Rules: len(asked)}
+	r := &Report{}
 	err := tx.QueryRow(ctx, `select current_setting('server_version_num')::int, split_part(current_setting('server_version'), ' ', 1), current_database(), current_user`).
 		Scan(&r.number, &r.Version, &r.Database, &r.Role)
 	if err != nil {
@@ -213,6 +213,10 @@ func examine(ctx context.Context, tx pgx.Tx, cfg Config, asked []Rule) (*Report,
 		return nil, err
 	}
 	for _, rule := range asked {
+		if rule.since > r.number {
+			continue // what it asks about is not there
+		}
+		r.Rules++
 		if err := r.ask(ctx, tx, rule, cfg.Schemas, r.number); err != nil {
 			return nil, err
 		}

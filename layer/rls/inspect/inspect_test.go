@@ -232,7 +232,7 @@ func TestAQueryHasALimitOfTime(t *testing.T) {
 	}
 	r, err := inspect.Check(t.Context(), inspect.Config{ConnString: w.Admin, Timeout: time.Millisecond})
 	if err == nil && len(r.Undecided) == 0 {
-		t.Error("81 queries took less than a millisecond each")
+		t.Error("every query took less than a millisecond")
 	}
 }
 

@@ -7,7 +7,7 @@ var keyRules = []Rule{{
 	Why:   "A row without a tenant is nobody's: invisible where policies compare, everybody's where they do not.",
 	Mend:  "Declare the column NOT NULL.",
 	sql: `
-select t.name as object, format('%s is nullable.', t.orgname) as problem, format('alter table %s alter column %s set not null;', t.name, t.orgname) as mend
+select t.name as object, format('Rows may lack %s.', t.orgname) as problem, format('alter table %s alter column %s set not null;', t.name, t.orgname) as mend
   from tenant t where not t.orgnotnull and not t.relispartition`,
 }, {
 	ID: "RD302", Severity: Warning,
@@ -41,7 +41,7 @@ select t.name as object, format('%s may update %s.', string_agg(distinct g.who, 
 	Mend:  "Make the foreign key (tenant, id) to (tenant, id).",
 	sql: `
 select t.name as object, format('%I refers to %s%s.', k.conname, f.name, case k.confdeltype when 'c' then ', and deletes with it' when 'n' then ', and changes with it' else '' end) as problem,
-       case when t.orgtype = f.orgtype and not t.relispartition and k.conparentid = 0 then
+       case when t.orgtype = f.orgtype and not t.relispartition and k.conparentid = 0 and to_jsonb(k) ->> 'conperiod' is distinct from 'true' then
          case when exists (select from pg_index i where i.indrelid = f.oid and i.indisunique and i.indpred is null and i.indexprs is null
                 and i.indnkeyatts = cardinality(k.confkey) + 1 and f.org = any (i.indkey::int2[]) and k.confkey <@ i.indkey::int2[]) then ''
               else format('alter table %s add unique (%s, %s); ', f.name, f.orgname, l.far) end
@@ -124,6 +124,17 @@ select t.name as object, format('%s begins with %s, which is not leakproof.', i.
    and ((i.indkey::int2[])[0] = 0
      or not exists (select from pg_amop p join pg_operator r on r.oid = p.amopopr join pg_proc f on f.oid = r.oprcode
                      where p.amopfamily = o.opcfamily and p.amoplefttype = o.opcintype and p.amopstrategy = case m.amname when 'btree' then 3 when 'hash' then 1 else p.amopstrategy end and f.proleakproof))`,
+}, {
+	ID: "RD312", Severity: Warning,
+	Title: "A constraint is written and not enforced",
+	Why:   "It looks like a promise about every row, and PostgreSQL looks at none: a foreign key may then refer to another tenant's row or to nothing.",
+	Mend:  "Enforce it.",
+	sql: `
+select t.name as object, format('%I is NOT ENFORCED.', k.conname) as problem,
+       case when k.contype = 'f' then format('alter table %s alter constraint %I enforced;', t.name, k.conname)
+            else format('alter table %1$s drop constraint %2$I; alter table %1$s add constraint %2$I %3$s;', t.name, k.conname, replace(pg_get_constraintdef(k.oid), ' NOT ENFORCED', '')) end as mend
+  from guarded t join pg_constraint k on k.conrelid = t.oid and k.conparentid = 0
+ where to_jsonb(k) ->> 'conenforced' = 'false'`,
 }}
 
 const uniqueKeys = `

@@ -54,9 +54,9 @@ select o.oid::regrole::text as object, format('It owns %s tables with tenants'' 
 	Why:   "That is right for migrations alone; whoever has its password can switch the policies off.",
 	Mend:  "Take the membership away from whatever serves requests.",
 	sql: `
-select l.oid::regrole::text as object, format('It may SET ROLE %s.', string_agg(distinct m.reaches::regrole::text, ', ')) as problem,
-       string_agg(distinct format('revoke %s from %s;', a.roleid::regrole, a.member::regrole), ' ') as mend
-  from login l join member m on m.role = l.oid and m.reaches <> l.oid join pg_auth_members a on a.roleid = m.reaches and a.member in (select reaches from member where role = l.oid)
+select l.oid::regrole::text as object, format('It may act as %s.', string_agg(distinct m.reaches::regrole::text, ', ')) as problem,
+       string_agg(distinct a.revoke, ' ') as mend
+  from login l join member m on m.role = l.oid and m.reaches <> l.oid join grants a on a.roleid = m.reaches and a.member in (select reaches from member where role = l.oid)
  where m.reaches not in (select oid from bypass) and exists (select from guarded t where t.relowner = m.reaches) group by l.oid`,
 }, {
 	ID: "RD507", Severity: Warning,
@@ -79,7 +79,7 @@ select case when s.setrole = 0 then format('database %I', current_database()) el
   from pg_db_role_setting s cross join unnest(s.setconfig) c
   cross join lateral (select split_part(c, '=', 1) as plain, (select string_agg(quote_ident(p), '.') from unnest(string_to_array(split_part(c, '=', 1), '.')) p) as quoted) v
  where (s.setdatabase = 0 or s.setdatabase = (select oid from pg_database where datname = current_database()))
-   and (v.plain in ('row_security', 'session_replication_role', 'role', 'session_authorization')
+   and (v.plain in ('row_security', 'session_replication_role', 'event_triggers', 'role', 'session_authorization')
      or v.plain in (select m[1] from pol p cross join lateral regexp_matches(p.both_texts, 'current_setting\(''([^''.]+\.[^'']+)''', 'g') m)
      or v.plain in (select r.variable from reader r join calls k on k.function = r.oid))`,
 }, {
@@ -99,11 +99,9 @@ select format('database %I', current_database()) as object, format('%s is %s.', 
 	Mend:  "Take the membership away.",
 	sql: `
 select l.oid::regrole::text as object, format('It is a member of %s.', string_agg(distinct m.reaches::regrole::text, ', ')) as problem,
-       string_agg(distinct format('revoke %s from %s;', a.roleid::regrole, a.member::regrole), ' ') as mend
-  from app l join member m on m.role = l.oid join pg_auth_members a on a.roleid = m.reaches and a.member in (select reaches from member where role = l.oid)
- where m.reaches::regrole::text in ('pg_read_all_data', 'pg_write_all_data', 'pg_monitor', 'pg_read_all_stats', 'pg_stat_scan_tables', 'pg_read_all_settings', 'pg_signal_backend',
-   'pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program', 'pg_maintain', 'pg_create_subscription', 'pg_checkpoint', 'pg_database_owner')
-   and a.member::regrole::text !~ '^pg_' group by l.oid`,
+       string_agg(distinct a.revoke, ' ') as mend
+  from app l join member m on m.role = l.oid join grants a on a.roleid = m.reaches and a.member in (select reaches from member where role = l.oid)
+ where m.reaches::regrole::text ~ '^pg_' and a.member::regrole::text !~ '^pg_' group by l.oid`, // such names are PostgreSQL's own, and each version has more of them
 }, {
 	ID: "RD511", Severity: Warning,
 	Title: "Nobody who is bound by policies has a right on tenant tables",
@@ -118,10 +116,29 @@ select current_database() as object, format('%s tables hold tenants'' data.', co
 	Why:   "It has no rights of an application's, but one password and one SET ROLE open every tenant.",
 	Mend:  "Make sure that only people and migrations log in as it, or take the membership away.",
 	sql:   reachesBypass + ` and l.oid not in (select oid from app) group by l.oid`,
+}, {
+	ID: "RD513", Severity: Warning,
+	Title: "A role for requests may make roles",
+	Why:   "Before PostgreSQL 16, CREATEROLE makes its holder a member of any role but a superuser, such as the tables' owner; since then, of those it has made.",
+	Mend:  "Take CREATEROLE away; let people and programs that provision have it.",
+	sql: `
+select l.oid::regrole::text as object, 'It has CREATEROLE.' as problem, format('alter role %s nocreaterole;', l.oid::regrole) as mend
+  from login l join pg_roles r on r.oid = l.oid cross join server s where r.rolcreaterole and (s.version < 160000 or l.oid in (select oid from app))`,
+}, {
+	ID: "RD514", Severity: Error, since: 150000,
+	Title: "An application role may change a setting that is for superusers",
+	Why:   "Some of them put triggers, foreign keys and the log's discretion to sleep, for as long as the session likes.",
+	Mend:  "Take the right to set it away.",
+	sql: `
+select m.role::regrole::text as object, format('It may set %s.', string_agg(distinct p.parname, ', ')) as problem,
+       string_agg(distinct format('revoke all on parameter %s from %s;', p.quoted, case when a.grantee = 0 then 'public' else a.grantee::regrole::text end), ' ') as mend
+  from (select p.*, (select string_agg(quote_ident(s), '.') from unnest(string_to_array(p.parname, '.')) s) as quoted from pg_parameter_acl p) p
+  cross join aclexplode(p.paracl) a join member m on a.grantee in (m.reaches, 0) and m.role in (select oid from app)
+ group by m.role`,
 }}
 
 const reachesBypass = `
 select l.oid::regrole::text as object, format('It may SET ROLE %s.', string_agg(distinct m.reaches::regrole::text, ', ')) as problem,
-       string_agg(distinct format('revoke %s from %s;', a.roleid::regrole, a.member::regrole), ' ') as mend
-  from login l join member m on m.role = l.oid join pg_auth_members a on a.roleid = m.reaches and a.member in (select reaches from member where role = l.oid)
+       string_agg(distinct a.revoke, ' ') as mend
+  from login l join becomes m on m.role = l.oid join grants a on a.roleid = m.reaches and a.member in (select reaches from member where role = l.oid) and (a.sets or a.admins)
  where m.reaches in (select oid from bypass)`

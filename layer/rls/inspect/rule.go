@@ -26,8 +26,10 @@ type Rule struct {
 	Mend     string // what to do, in one sentence
 
 	// sql follows the prelude and returns object, problem and mend for each finding; mend is SQL that makes the finding go away,
-	// or empty where none can be given.
-	sql string
+	// or empty where none can be given. What newer catalogs alone have is read out of a row as JSON, where an older server answers
+	// NULL; a catalog that an older server lacks altogether needs since.
+	sql   string
+	since int // the first version whose catalogs the question can be put to; 0 means all
 }
 
 // Rules are all rules, by ID.
@@ -45,7 +47,9 @@ func (r Rule) query() string {
 //	tenant   tables with the tenants' column        guarded    those, and whatever else has row level security
 //	bypass   roles that policies do not bind        member     who may become whom, over any number of steps
 //	granted  rights of those who are neither owner nor pass by policies anyhow
+//	becomes  who may SET ROLE to whom: from PostgreSQL 16 on a membership may give that, or the role's rights, or neither
 //	app      roles that log in, are bound by policies and have rights on guarded tables: what requests run as
+//	grants   memberships, with the SQL that takes each away
 //	usable   what a role that logs in may become    pol        policies with their texts and what they look at
 //	context  the condition on the tenants' column that most policies have, for use in SQL that mends
 //	reader   functions that return what the session itself has set    over   what views read, through other views too
@@ -60,7 +64,8 @@ nsp as materialized (
               and not exists (select from pg_depend d where d.classid = 'pg_namespace'::regclass and d.objid = n.oid and d.deptype = 'e') end),
 rel as materialized (
   select c.oid, c.oid::regclass::text as name, c.relname, c.relnamespace, c.relowner, c.relkind, c.relacl, c.relrowsecurity, c.relforcerowsecurity,
-         c.relispartition, c.reloptions, o.attnum as org, o.atttypid as orgtype, o.attnotnull as orgnotnull,
+         c.relispartition, c.reloptions, o.attnum as org, o.atttypid as orgtype,
+         o.attnotnull and not exists (select from pg_constraint v where v.conrelid = c.oid and v.contype = 'n' and not v.convalidated and o.attnum = any (v.conkey)) as orgnotnull,
          quote_ident($1::text) as orgname
     from pg_class c join nsp n on n.oid = c.relnamespace
     left join pg_attribute o on o.attrelid = c.oid and o.attname::text = $1::text and not o.attisdropped and o.attnum > 0
@@ -69,9 +74,16 @@ rel as materialized (
 tbl as (select * from rel where relkind in ('r', 'p')),
 tenant as (select * from tbl where org is not null),
 guarded as (select * from tbl where org is not null or relrowsecurity),
-member as (
-  select oid as role, oid as reaches from pg_roles
-  union select m.role, a.roleid from member m join pg_auth_members a on a.member = m.reaches),
+grants as materialized (
+  select a.member, a.roleid, coalesce((to_jsonb(a) ->> 'set_option')::boolean, true) as sets, coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true) as inherits,
+         a.admin_option as admins, format('revoke %s from %s%s;', a.roleid::regrole, a.member::regrole,
+           case when s.version >= 160000 and a.grantor <> 10 then format(' granted by %s', a.grantor::regrole) else '' end) as revoke
+    from pg_auth_members a cross join server s),
+reach as ( -- who may hand a role on may also hand it to itself
+  select oid as role, oid as reaches, true as sets from pg_roles
+  union select r.role, g.roleid, r.sets and g.sets or g.admins from reach r join grants g on g.member = r.reaches where r.sets and g.sets or g.inherits or g.admins),
+member as materialized (select distinct role, reaches from reach),
+becomes as (select role, reaches from reach where sets),
 granted as materialized (
   select r.oid, r.name, r.relkind, a.grantee, a.privilege_type as privilege, null::name as col
     from rel r cross join aclexplode(r.relacl) a

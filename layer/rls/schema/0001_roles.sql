@@ -94,6 +94,8 @@ begin
   foreach f in array array[
     'set_config(text,text,boolean)',
     'pg_notify(text,text)', 'pg_logical_emit_message(boolean,text,text)', 'pg_logical_emit_message(boolean,text,bytea)',
+    'pg_logical_emit_message(boolean,text,text,boolean)', 'pg_logical_emit_message(boolean,text,bytea,boolean)', -- from PostgreSQL 17 on
+    'pg_available_wal_summaries()', 'pg_wal_summary_contents(bigint,pg_lsn,pg_lsn)', 'pg_stat_get_backend_io(integer)', 'pg_stat_get_backend_wal(integer)',
     'pg_cancel_backend(integer)', 'pg_terminate_backend(integer,bigint)', 'pg_export_snapshot()', 'pg_stat_get_activity(integer)',
     'query_to_xml(text,boolean,boolean,text)', 'query_to_xmlschema(text,boolean,boolean,text)', 'query_to_xml_and_xmlschema(text,boolean,boolean,text)',
     'cursor_to_xml(refcursor,integer,boolean,boolean,text)', 'cursor_to_xmlschema(refcursor,boolean,boolean,text)',

@@ -4,12 +4,13 @@
 -- transaction or invented is refused at the moment of use. How it is kept is 0002_keeping.sql's business.
 set role redoubt_keys;
 
--- What each role of a member may do. The database's own list, not the application's: the application has another (SYSTEM A4).
+-- What each role of a member may do (SYSTEM I4); administrator is no role that a row could give, but what the provider calls somebody
+-- (SYSTEM I3). The database's own list, not the application's: the application has another (SYSTEM A4).
 create table redoubt.role (
   name   text   primary key check (name ~ '^[a-z]{1,32}$'),
   scopes text[] not null check (cardinality(scopes) <= 100)
 );
-insert into redoubt.role values ('member', '{}'), ('administrator', '{}');
+insert into redoubt.role values ('owner', '{}'), ('admin', '{}'), ('member', '{}'), ('guest', '{}'), ('administrator', '{}');
 
 -- allow adds scopes to a role. Applications call it from their migrations, as redoubt_owner.
 create function redoubt.allow(role text, variadic added text[]) returns void
@@ -50,21 +51,22 @@ declare
   kept text;
 begin
   if starts_with(credential, 'rds_') and session_user = 'redoubt_app' then
-    select redoubt.keep(redoubt.context(s.organization_id, s.profile_id, s.person_id, s.id, 's', r.scopes, visit), read_only) into kept
+    select redoubt.keep(redoubt.context(s.organization_id, s.profile_id, s.person_id, s.id, 's',
+             r.scopes || m.scopes || case when s.administrator then (select d.scopes from redoubt.role d where d.name = 'administrator') end, visit), read_only) into kept
       from identity.session s
       join identity.membership m on m.organization_id = s.organization_id and m.id = s.profile_id
       join identity.organization o on o.id = s.organization_id
-      join redoubt.role r on r.name = case when s.administrator then 'administrator' else m.role end
+      join redoubt.role r on r.name = m.role
      where s.hash = sha256(convert_to(credential, 'UTF8')) and s.revoked_at is null
        and s.expires_at > statement_timestamp() and s.seen_at > statement_timestamp() - s.idle
        and m.active and o.active;
   elsif starts_with(credential, 'rdk_') and session_user in ('redoubt_app', 'redoubt_analytics') then
     select redoubt.keep(redoubt.context(a.organization_id, a.profile_id, a.person_id, a.id, 'k',
-             array(select unnest(a.scopes) intersect select unnest(r.scopes)), visit), read_only) into kept
+             array(select unnest(a.scopes) intersect select unnest(r.scopes || m.scopes || case when a.administrator then (select d.scopes from redoubt.role d where d.name = 'administrator') end)), visit), read_only) into kept
       from identity.api_key a
       join identity.membership m on m.organization_id = a.organization_id and m.id = a.profile_id
       join identity.organization o on o.id = a.organization_id
-      join redoubt.role r on r.name = case when a.administrator then 'administrator' else m.role end
+      join redoubt.role r on r.name = m.role
      where a.hash = sha256(convert_to(credential, 'UTF8')) and a.revoked_at is null and a.expires_at > statement_timestamp()
        and m.active and o.active;
   elsif starts_with(credential, 'rdj_') and session_user = 'redoubt_worker' then

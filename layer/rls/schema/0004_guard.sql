@@ -117,7 +117,7 @@ begin
        and tgtype = 29 and tgqual is null and cardinality(tgattr::int2[]) = 0) then -- 29: after insert, update or delete, for each row
     raise exception 'redoubt: the audit trigger of % is missing, disabled or changed', t::regclass using errcode = '42501';
   end if;
-  select i.indexrelid::regclass::text into bad from pg_index i left join pg_constraint k on k.conindid = i.indexrelid and k.contype = 'x'
+  select i.indexrelid::regclass::text into bad from pg_index i left join pg_constraint k on k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x')
    where i.indrelid = t and (i.indisunique or i.indisexclusion)
      and ((i.indkey::int2[])[0] is distinct from org or i.indisexclusion and k.conexclop[1] is distinct from 'pg_catalog.=(uuid,uuid)'::regoperator) limit 1;
   if bad is not null then
@@ -133,6 +133,10 @@ begin
    limit 1;
   if bad is not null then
     raise exception 'redoubt: foreign key % of % must pair organization_id with organization_id', bad, t::regclass using errcode = '42501';
+  end if;
+  select k.conname into bad from pg_constraint k where k.conrelid = t and to_jsonb(k) ->> 'conenforced' = 'false' limit 1; -- from PostgreSQL 18 on
+  if bad is not null then
+    raise exception 'redoubt: constraint % of % must be enforced', bad, t::regclass using errcode = '42501';
   end if;
   perform guard.check_grants(t);
 end $$;
@@ -153,6 +157,12 @@ begin
       raise exception 'redoubt: % may only read %', r, t::regclass using errcode = '42501';
     end if;
   end loop;
+  -- A right that a later PostgreSQL invents, as 17 did MAINTAIN, is nobody's until this line says whose.
+  select a.privilege_type into bad from pg_class c, aclexplode(c.relacl) a
+   where c.oid = t and a.grantee <> c.relowner and a.privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE') limit 1;
+  if bad is not null then
+    raise exception 'redoubt: % on % is for its owner alone', bad, t::regclass using errcode = '42501';
+  end if;
   -- Whoever else can log in has no business here, and everybody least of all.
   select case a.grantee when 0 then 'everybody' else pg_get_userbyid(a.grantee) end into bad
     from (select relacl as acl from pg_class where oid = t union all select attacl from pg_attribute where attrelid = t) x, aclexplode(x.acl) a

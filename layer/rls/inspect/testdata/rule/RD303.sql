@@ -34,3 +34,19 @@ create table app.note (org_id uuid not null, id bigint generated always as ident
 alter table app.note enable row level security, force row level security;
 create policy floor on app.note as restrictive for all to public using (org_id = (select app.org())) with check (org_id = (select app.org()));
 create policy open on app.note for all to public using (true) with check (true);
+
+-- bad: a key in time
+-- needs 18
+create extension btree_gist;
+create table app.note (org_id uuid not null, slug text, during tsrange, primary key (slug, during without overlaps));
+alter table app.note enable row level security, force row level security;
+create policy floor on app.note as restrictive for all to public using (org_id = (select app.org())) with check (org_id = (select app.org()));
+create policy open on app.note for all to public using (true) with check (true);
+
+-- good: a key in time of the tenant's
+-- needs 18
+create extension btree_gist;
+create table app.note (org_id uuid not null, slug text, during tsrange, primary key (org_id, slug, during without overlaps));
+alter table app.note enable row level security, force row level security;
+create policy floor on app.note as restrictive for all to public using (org_id = (select app.org())) with check (org_id = (select app.org()));
+create policy open on app.note for all to public using (true) with check (true);

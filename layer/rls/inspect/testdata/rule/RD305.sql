@@ -20,3 +20,27 @@ create table app.line (org_id uuid not null, id uuid, item_id uuid, primary key 
 alter table app.line enable row level security, force row level security;
 create policy floor on app.line as restrictive for all to public using (org_id = (select app.org())) with check (org_id = (select app.org()));
 create policy open on app.line for all to public using (true) with check (true);
+
+-- bad: in time, by id alone
+-- needs 18
+create extension btree_gist;
+create table app.head (org_id uuid not null, id uuid, during tsrange, primary key (id, during without overlaps));
+create table app.line (org_id uuid not null, id uuid, head_id uuid, during tsrange, primary key (org_id, id), foreign key (head_id, period during) references app.head (id, period during));
+alter table app.line enable row level security, force row level security;
+create policy floor on app.line as restrictive for all to public using (org_id = (select app.org())) with check (org_id = (select app.org()));
+create policy open on app.line for all to public using (true) with check (true);
+alter table app.head enable row level security, force row level security;
+create policy floor on app.head as restrictive for all to public using (org_id = (select app.org())) with check (org_id = (select app.org()));
+create policy open on app.head for all to public using (true) with check (true);
+
+-- good: paired, in time
+-- needs 18
+create extension btree_gist;
+create table app.head (org_id uuid not null, id uuid, during tsrange, primary key (org_id, id, during without overlaps));
+create table app.line (org_id uuid not null, id uuid, head_id uuid, during tsrange, primary key (org_id, id), foreign key (org_id, head_id, period during) references app.head (org_id, id, period during));
+alter table app.line enable row level security, force row level security;
+create policy floor on app.line as restrictive for all to public using (org_id = (select app.org())) with check (org_id = (select app.org()));
+create policy open on app.line for all to public using (true) with check (true);
+alter table app.head enable row level security, force row level security;
+create policy floor on app.head as restrictive for all to public using (org_id = (select app.org())) with check (org_id = (select app.org()));
+create policy open on app.head for all to public using (true) with check (true);

@@ -8,3 +8,7 @@ alter database {db} set row_security = off;
 -- good: limits
 alter role {app} set statement_timeout = '5s';
 alter database {db} set "other.setting" = 'x';
+
+-- bad: event triggers
+-- needs 17
+alter role {app} set event_triggers = off;

@@ -4,8 +4,20 @@
 -- bad: statistics, in 17.5
 -- version 170005
 
--- good: 18.4
+-- bad: policies of a membership that is gone, in 18.4
 -- version 180004
 
--- good: 15.18
--- version 150018
+-- bad: in the last of a version that is not maintained
+-- version 130021
+
+-- good: 18.6
+-- version 180006
+
+-- good: 17.11
+-- version 170011
+
+-- good: 16.15
+-- version 160015
+
+-- good: 15.19
+-- version 150019
