@@ -35,7 +35,7 @@ func dbCommand() *cobra.Command {
 		Use: "db", Short: "Look at a database", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(dbCheckCommand(), dbDialectCommand())
+	c.AddCommand(dbCheckCommand(), dbContextCommand(), dbDialectCommand())
 	return c
 }
 

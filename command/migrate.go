@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +21,9 @@ as redoubt_migrator. Each file is one transaction; after each of the application
 still isolated. A failure leaves the database as it was before that file. Two programs never migrate one database at once.
 
 The passwords of redoubt_migrator, redoubt_app and redoubt_identity are the secrets of the same names with hyphens: files in the
-folder --secrets, or REDOUBT_SECRET_REDOUBT_MIGRATOR and so on. They are set on the roles.`
+folder --secrets, or REDOUBT_SECRET_REDOUBT_MIGRATOR and so on. They are set on the roles. Those of the roles that not everybody uses
+(redoubt-worker, redoubt-webhook, redoubt-analytics, redoubt-auditor, redoubt-backup) are set where there is one; nobody can log in as the
+others.`
 
 type migrateFlags struct {
 	databaseURL, secrets string
@@ -96,6 +100,9 @@ func plan(c *cobra.Command, cfg migrate.Config, tell *teller) error {
 	return nil
 }
 
+// needed are the roles without which nothing runs.
+var needed = []string{"redoubt_migrator", "redoubt_app", "redoubt_identity"}
+
 // rolePasswords asks the environment, and then the folder, for each login role's.
 func rolePasswords(c *cobra.Command, dir string) (map[string]string, error) {
 	stores := []secret.Store{secret.Env("REDOUBT_SECRET_")}
@@ -103,15 +110,17 @@ func rolePasswords(c *cobra.Command, dir string) (map[string]string, error) {
 		stores = append(stores, secret.Dir(dir))
 	}
 	passwords := map[string]string{}
-	for role, name := range map[string]string{"redoubt_migrator": "redoubt-migrator", "redoubt_app": "redoubt-app", "redoubt_identity": "redoubt-identity"} {
+	for _, role := range redoubt.LoginRoles() {
+		name := strings.ReplaceAll(role, "_", "-")
 		v, err := secret.First(stores...).Get(c.Context(), name)
-		if errors.Is(err, secret.ErrNotFound) {
+		switch {
+		case err == nil:
+			passwords[role] = v.Reveal()
+		case !errors.Is(err, secret.ErrNotFound):
+			return nil, err
+		case slices.Contains(needed, role):
 			return nil, hinted{fmt.Errorf("there is no password for %s", role), "put it into a file " + name + " (mode 0600) in the folder --secrets, or into the environment; `redoubt migrate --help` says how"}
 		}
-		if err != nil {
-			return nil, err
-		}
-		passwords[role] = v.Reveal()
 	}
 	return passwords, nil
 }

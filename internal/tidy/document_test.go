@@ -209,6 +209,9 @@ func wrongArguments(words []string, known map[string][]string) string {
 	if !ok {
 		return "there is no such command"
 	}
+	if len(words) > 1 && known[words[1]] != nil { // a command of a command: redoubt db check
+		flags = known[words[1]]
+	}
 	for _, word := range words[1:] {
 		name, isFlag := strings.CutPrefix(strings.Trim(word, "[]"), "--")
 		name, _, _ = strings.Cut(name, "=")
