@@ -1,6 +1,6 @@
 // Package bench measures what the layers cost. In one run, on one machine and one PostgreSQL of its own, it asks the same questions
-// of a bare handler, of the conventional way to keep tenants apart, and of Redoubt inside and outside its perimeter, in turns,
-// and reports ratios: a number of requests per second says more about the machine than about the program.
+// of a bare handler, of the conventional way to keep tenants apart, of Redoubt inside and outside its perimeter, and of Redoubt with
+// WHERE written by hand in the place of row security, in turns, and reports ratios: a number of requests per second says more about the machine than about the program.
 //
 // Each server is a process of its own, so that its processor time can be told from the database's and from the load
 // generator's. Everything is on loopback, bounded, and removed in the end.
@@ -23,6 +23,7 @@ import (
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/internal/postgres"
 	"github.com/redoubt-dev/redoubt/layer/perimeter/provision"
+	"github.com/redoubt-dev/redoubt/layer/transport"
 )
 
 // Limits of a run.
@@ -44,6 +45,7 @@ type Config struct {
 	Say         func(string)        // told what is under way, at least every Duration; zero is silence
 
 	organizations int // in the database; zero is 200
+	perBlock      int // round trips of the database's view; zero is 100
 }
 
 func (cfg Config) orDefault() Config {
@@ -61,6 +63,9 @@ func (cfg Config) orDefault() Config {
 	}
 	if cfg.organizations == 0 {
 		cfg.organizations = organizations
+	}
+	if cfg.perBlock == 0 {
+		cfg.perBlock = perBlock
 	}
 	return cfg
 }
@@ -122,7 +127,7 @@ func folder() (string, error) {
 	if err := syscall.Statfs(memory, &room); err == nil && uint64(room.Bavail)*uint64(room.Bsize) >= enough {
 		base = memory
 	}
-	dir, err := os.MkdirTemp(base, "redoubt-bench-")
+	dir, err := os.MkdirTemp(base, fmt.Sprintf("redoubt-bench-%d-", os.Getpid()))
 	if err != nil {
 		return "", fmt.Errorf("making a folder for the measurement: %w", err)
 	}
@@ -132,6 +137,7 @@ func folder() (string, error) {
 // A contender is one of the servers, with the questions as it wants to be asked.
 type contender struct {
 	name, title string
+	schema      string   // where its orders and posts are; empty for one that is not asked to change any
 	app, edge   *process // edge is nil for those that listen themselves
 	target      target
 	requests    [kinds][]request
@@ -142,10 +148,15 @@ type contender struct {
 const (
 	one = iota
 	list
+	insert
+	update
 	kinds
 )
 
-var kindNames = [kinds]string{"one order by its id", "a list of 20 orders"}
+var kindNames = [kinds]string{"one order by its id", "a list of 20 orders", "placing an order", "editing a post"}
+
+// changes reports whether a kind of question is one.
+func changes(kind int) bool { return kind == insert || kind == update }
 
 // A run is one measurement from start to end.
 type run struct {
@@ -153,6 +164,16 @@ type run struct {
 	world      *world
 	processes  []*process
 	contenders []*contender
+}
+
+// asked are the contenders that such questions are asked of.
+func (r *run) asked(kind int) []*contender {
+	return slices.DeleteFunc(slices.Clone(r.contenders), func(c *contender) bool {
+		if changes(kind) {
+			return c.schema == ""
+		}
+		return c.name == whereAudited // which reads as where does
+	})
 }
 
 func (r *run) stop() {
@@ -169,18 +190,21 @@ func (r *run) start(ctx context.Context) error {
 			return fmt.Errorf("making a folder for profiles: %w", err)
 		}
 	}
-	for _, s := range []struct{ name, title string }{
-		{bareTold, "bare handler, told who asks"},
-		{bareSession, "(a) bare handler, session lookup"},
-		{conventional, "(b) conventional: session, BEGIN, set_config, RLS, COMMIT"},
-		{full, "(c) Redoubt, session"},
-		{fullKey, "(c) Redoubt, API key"},
+	for _, s := range []struct{ name, title, schema string }{
+		{bareTold, "bare handler, told who asks", ""},
+		{bareSession, "(a) bare handler, session lookup", bareSchema},
+		{conventional, "(b) conventional: session, BEGIN, set_config, RLS, COMMIT", conventionalSchema},
+		{whereOnce, "(w1) Redoubt, but WHERE by hand and one look-up", bareSchema},
+		{where, "(w) Redoubt, but WHERE by hand", bareSchema},
+		{whereAudited, "(wa) as (w), with an audit trail", auditedSchema},
+		{full, "(c) Redoubt, session", commonsSchema},
+		{fullKey, "(c) Redoubt, API key", ""},
 	} {
 		app, err := r.launch(ctx, r.world.task(s.name))
 		if err != nil {
 			return err
 		}
-		r.enter(&contender{name: s.name, title: s.title, app: app, target: target{address: app.address}})
+		r.enter(&contender{name: s.name, title: s.title, schema: s.schema, app: app, target: target{address: app.address}})
 	}
 	return r.startTunnel(ctx)
 }
@@ -239,11 +263,31 @@ func (r *run) enter(c *contender) {
 		}
 		c.requests[list] = append(c.requests[list], request{bytes: get(host, "/api/v1/orders?limit=20", fields...)})
 	}
+	if c.schema != "" {
+		r.enterChanges(c)
+	}
 	for kind := range kinds {
 		all, chance := c.requests[kind], rand.New(rand.NewPCG(1, 2))
 		chance.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	}
 	r.contenders = append(r.contenders, c)
+}
+
+// timeSlack is by how much the lengths of two moments differ at most: one may end ".123456".
+const timeSlack = 7
+
+// enterChanges writes what the contender is asked to change, as a page's script would: with Origin and the synchroniser token.
+func (r *run) enterChanges(c *contender) {
+	host := "localhost:" + portOf(c.target.address)
+	for _, a := range r.world.changers {
+		fields := append(a.credential(c.name), "Origin", origin, transport.TokenHeader, a.token)
+		for n := range 8 {
+			order := fmt.Sprintf(`{"product_id":%q,"quantity":%d,"notes":"To the back door, please: %d."}`, a.product, 1+n, n)
+			c.requests[insert] = append(c.requests[insert], request{bytes: ask("POST", host, "/api/v1/orders", order, fields), slack: timeSlack})
+			edit := fmt.Sprintf(`{"body":"Edited, since one can: %d."}`, n)
+			c.requests[update] = append(c.requests[update], request{bytes: ask("PUT", host, "/api/v1/posts/"+a.post(n/2), edit, fields), slack: timeSlack})
+		}
+	}
 }
 
 func (a asker) credential(server string) []string {
@@ -257,30 +301,50 @@ func (a asker) credential(server string) []string {
 }
 
 // agree asks every server every question once, which warms it up, and holds the answers against each other: servers that do not
-// say the same, byte for byte, cannot be compared.
+// say the same, byte for byte, cannot be compared. Of a change the time and the new id are left out, and what it has done is
+// compared too.
 func (r *run) agree(ctx context.Context) error {
 	for kind := range kinds {
-		var first [][32]byte
-		for _, c := range r.contenders {
+		var first, did = []string(nil), ""
+		for _, c := range r.asked(kind) {
 			r.cfg.Say(fmt.Sprintf("checking the answers of %s: %s", c.name, kindNames[kind]))
-			crowd, err := gather(ctx, c.target, r.cfg.Connections)
-			if err != nil {
-				return c.blame(err)
-			}
-			sums, err := crowd.verify(ctx, c.requests[kind])
-			crowd.close()
+			answers, done, err := r.check(ctx, c, kind)
 			if err != nil {
 				return c.blame(err)
 			}
 			if first == nil {
-				first = sums
+				first, did = answers, done
 			}
-			if !slices.Equal(first, sums) {
-				return fmt.Errorf("bench: %s answers differently from %s", c.name, r.contenders[0].name)
+			for i, answer := range answers {
+				if answer != first[i] {
+					return fmt.Errorf("bench: %s answers differently from the first: %s: %.400q, not %.400q", c.name, kindNames[kind], answer, first[i])
+				}
+			}
+			if did != done {
+				return fmt.Errorf("bench: %s has changed something else than the first: %s", c.name, kindNames[kind])
 			}
 		}
 	}
 	return nil
+}
+
+// check returns each answer, and what was done.
+func (r *run) check(ctx context.Context, c *contender, kind int) (answers []string, done string, err error) {
+	crowd, err := gather(ctx, c.target, r.cfg.Connections)
+	if err != nil {
+		return nil, "", err
+	}
+	defer crowd.close()
+	if !changes(kind) {
+		answers, err = crowd.verify(ctx, c.requests[kind], asItIs)
+		return answers, "", err
+	}
+	began := time.Now()
+	if answers, err = crowd.verify(ctx, c.requests[kind], timeless); err != nil {
+		return nil, "", err
+	}
+	done, err = r.world.done(ctx, c.schema, began)
+	return answers, done, err
 }
 
 // blame names the server, and tells what it wrote to its log.
@@ -290,10 +354,14 @@ func (c *contender) blame(err error) error {
 
 // measure gives each server its turn, round after round, so that what else the machine does hits them alike.
 func (r *run) measure(ctx context.Context) error {
-	left := time.Duration(r.cfg.Rounds*kinds*len(r.contenders)) * r.cfg.Duration
+	turns := 0
+	for kind := range kinds {
+		turns += len(r.asked(kind))
+	}
+	left := time.Duration(r.cfg.Rounds*turns) * r.cfg.Duration
 	for round := range r.cfg.Rounds {
 		for kind := range kinds {
-			for _, c := range r.contenders {
+			for _, c := range r.asked(kind) {
 				r.cfg.Say(fmt.Sprintf("round %d of %d, %s: %s (%s left)", round+1, r.cfg.Rounds, kindNames[kind], c.name, left.Round(time.Second)))
 				s, err := r.sample(ctx, c, kind)
 				if err != nil {
@@ -302,6 +370,9 @@ func (r *run) measure(ctx context.Context) error {
 				c.samples[kind] = append(c.samples[kind], s)
 				left -= r.cfg.Duration
 			}
+		}
+		if err := r.world.tidy(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -357,7 +428,7 @@ func (r *run) result() *Result {
 		Duration: r.cfg.Duration.Seconds(), Connections: r.cfg.Connections, Rounds: r.cfg.Rounds}
 	for kind, name := range kindNames {
 		t := Table{Question: name}
-		for _, c := range r.contenders {
+		for _, c := range r.asked(kind) {
 			t.Rows = append(t.Rows, Row{Server: c.name, Title: c.title, Samples: c.samples[kind]})
 		}
 		t.compare()

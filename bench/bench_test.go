@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,25 +32,17 @@ func small(t *testing.T) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Config{App: commons.App, Server: []string{self, "server"}, Duration: 100 * time.Millisecond, Connections: 2, Rounds: 1, organizations: 2,
+	return Config{App: commons.App, Server: []string{self, "server"}, Duration: 100 * time.Millisecond, Connections: 2, Rounds: 1, organizations: 2, perBlock: 3,
 		Say: func(text string) { t.Log(text) }}
 }
 
-// nothingLeft fails if a folder of a measurement is there that was not there before.
+// nothingLeft fails if a folder of this process's measurements is there in the end.
 func nothingLeft(t *testing.T) {
 	t.Helper()
-	folders := func() (all []string) {
-		for _, base := range []string{"/dev/shm", os.TempDir()} {
-			found, _ := filepath.Glob(filepath.Join(base, "redoubt-bench-*"))
-			all = append(all, found...)
-		}
-		return all
-	}
-	before := strings.Join(folders(), "\n")
 	t.Cleanup(func() {
-		for _, folder := range folders() {
-			if !strings.Contains(before, folder) {
-				t.Errorf("%s is left", folder)
+		for _, base := range []string{"/dev/shm", os.TempDir()} {
+			if left, _ := filepath.Glob(filepath.Join(base, fmt.Sprintf("redoubt-bench-%d-*", os.Getpid()))); len(left) > 0 {
+				t.Errorf("%v is left", left)
 			}
 		}
 	})
@@ -78,17 +71,22 @@ func TestEveryServerAnswersTheSame(t *testing.T) {
 	if got := len(result.Tables); got != kinds {
 		t.Fatalf("got %d tables, want %d", got, kinds)
 	}
-	for _, table := range result.Tables {
-		if got := len(table.Rows); got != 6 {
-			t.Errorf("%s: got %d servers, want 6", table.Question, got)
+	for kind, table := range result.Tables {
+		want := 8
+		if changes(kind) {
+			want = 6
+		}
+		if got := len(table.Rows); got != want {
+			t.Errorf("%s: got %d servers, want %d", table.Question, got, want)
 		}
 		for _, r := range table.Rows {
-			if m := r.Median; m.Requests < 1 || m.P50 <= 0 || m.P99 < m.P50 || m.AppCPU <= 0 || r.ToConventional <= 0 || (m.EdgeCPU > 0) != (r.Server == fullTunnel) {
+			if m := r.Median; m.Requests < 1 || m.P50 <= 0 || m.P99 < m.P50 || m.AppCPU <= 0 || r.ToConventional <= 0 || r.CPUToWhere <= 0 ||
+				(m.EdgeCPU > 0) != (r.Server == fullTunnel) || (r.CPUToUnaudited > 0) != changes(kind) {
 				t.Errorf("%s: %s measured %+v", table.Question, r.Server, m)
 			}
 		}
 	}
-	for _, server := range []string{bareTold, bareSession, conventional, full, fullKey, fullTunnel, edgeServer} {
+	for _, server := range []string{bareTold, bareSession, conventional, where, whereOnce, whereAudited, full, fullKey, fullTunnel, edgeServer} {
 		if info, err := os.Stat(filepath.Join(cfg.Profiles, server+".pprof")); err != nil || info.Size() == 0 {
 			t.Errorf("%s has written no profile: %v", server, err)
 		}

@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"sync"
 	"time"
 )
@@ -99,10 +99,10 @@ func (cs crowd) each(ctx context.Context, limit time.Duration, part func(i int, 
 	return context.Cause(ctx)
 }
 
-// verify asks each request once and keeps the length of its answer. It returns the hash of each answer, so that servers can be
-// compared, and is what warms the server up.
-func (cs crowd) verify(ctx context.Context, requests []request) ([][sha256.Size]byte, error) {
-	sums := make([][sha256.Size]byte, len(requests))
+// verify asks each request once and keeps what its answer is to be. It returns the answers, as plainly tells them, so that servers
+// can be compared, and is what warms the server up.
+func (cs crowd) verify(ctx context.Context, requests []request, plainly func([]byte) []byte) ([]string, error) {
+	answers := make([]string, len(requests))
 	err := cs.each(ctx, time.Minute+grace, func(i int, c *client) error {
 		var body bytes.Buffer
 		for n := i; n < len(requests); n += len(cs) {
@@ -111,15 +111,29 @@ func (cs crowd) verify(ctx context.Context, requests []request) ([][sha256.Size]
 			if err != nil {
 				return err
 			}
-			if status != 200 {
+			if status/100 != 2 {
 				return fmt.Errorf("asking a server: status %d: %.300q", status, body.Bytes())
 			}
-			requests[n].length, sums[n] = length, sha256.Sum256(body.Bytes())
+			requests[n].status, requests[n].length = status, length
+			answers[n] = fmt.Sprintf("%d %s", status, plainly(body.Bytes()))
 		}
 		return nil
 	})
-	return sums, err
+	return answers, err
 }
+
+// asItIs is for answers that are compared byte for byte.
+func asItIs(body []byte) []byte { return body }
+
+// timeless takes out of a change's answer what is new each time: the id of what was made, and when.
+func timeless(body []byte) []byte {
+	return momentIn.ReplaceAll(idIn.ReplaceAll(body, []byte(`"id":"new"`)), []byte(`"now"`))
+}
+
+var (
+	idIn     = regexp.MustCompile(`"id":"[0-9a-f-]{36}"`)
+	momentIn = regexp.MustCompile(`"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)"`)
+)
 
 // load sends requests for d, and holds each answer against the one that it is to be.
 func (cs crowd) load(ctx context.Context, requests []request, d time.Duration) (*histogram, time.Duration, error) {
@@ -133,7 +147,7 @@ func (cs crowd) load(ctx context.Context, requests []request, d time.Duration) (
 			if err != nil {
 				return err
 			}
-			if status != 200 || length != r.length {
+			if !r.takes(status, length) {
 				return wrong(status, length, r)
 			}
 			now := time.Now()

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"io"
 	"net"
@@ -41,12 +40,12 @@ func TestEveryAnswerIsKeptAndCounted(t *testing.T) {
 		io.WriteString(w, strings.Repeat(r.URL.Path, 1000)) // in chunks
 	})
 	all := requests("/a", "/bb", "/ccc", "/dddd")
-	sums, err := crowd.verify(t.Context(), all)
+	answers, err := crowd.verify(t.Context(), all, asItIs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, path := range []string{"/a", "/bb", "/ccc", "/dddd"} {
-		if body := strings.Repeat(path, 1000); all[i].length != len(body) || sums[i] != sha256.Sum256([]byte(body)) {
+		if body := strings.Repeat(path, 1000); all[i].length != len(body) || answers[i] != "200 "+body {
 			t.Errorf("the answer to %s was kept as %d bytes, want %d", path, all[i].length, len(body))
 		}
 	}
@@ -63,11 +62,12 @@ func TestAMeasurementOfWrongAnswersFails(t *testing.T) {
 	}{
 		"an error is no answer":            {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }, "status 500"},
 		"a shorter answer is another":      {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "x") }, "1 bytes, want 200 and 9"},
+		"another status is another":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201); io.WriteString(w, "ninebytes") }, "status 201 and 9 bytes, want 200"},
 		"a connection that is closed ends": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "reading an answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := requests("/")
-			all[0].length = 9
+			all[0].status, all[0].length = 200, 9
 			_, _, err := serving(t, c.answer).load(t.Context(), all, time.Minute)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want one with %q", err, c.want)
@@ -76,11 +76,33 @@ func TestAMeasurementOfWrongAnswersFails(t *testing.T) {
 	}
 }
 
+func TestAChangesAnswerMayDifferByTheTimeAlone(t *testing.T) {
+	r := request{status: 201, length: 100, slack: timeSlack}
+	for _, c := range []struct {
+		status, length int
+		want           bool
+	}{{201, 100, true}, {201, 93, true}, {201, 107, true}, {201, 92, false}, {201, 108, false}, {200, 100, false}} {
+		if got := r.takes(c.status, c.length); got != c.want {
+			t.Errorf("status %d with %d bytes: got %t, want %t", c.status, c.length, got, c.want)
+		}
+	}
+	a := `{"id":"5f0c5bba-3c66-4d2b-9c0e-000000000000","product_id":"5f0c5bba-3c66-4d2b-9c0e-000000000001","created_at":"2026-11-22T10:00:00.123Z","notes":"a"}`
+	b := `{"id":"00000000-3c66-4d2b-9c0e-000000000000","product_id":"5f0c5bba-3c66-4d2b-9c0e-000000000001","created_at":"2027-01-01T00:00:00Z","notes":"a"}`
+	if x, y := timeless([]byte(a)), timeless([]byte(b)); string(x) != string(y) {
+		t.Errorf("got %s and %s", x, y)
+	}
+	for _, part := range []string{`0001"`, `"a"`} { // the product, the notes
+		if x, y := timeless([]byte(a)), timeless([]byte(strings.Replace(b, part, `2"`, 1))); string(x) == string(y) {
+			t.Errorf("another %s was not noticed", part)
+		}
+	}
+}
+
 func TestVerifyingTellsWhatWasAnswered(t *testing.T) {
 	crowd := serving(t, func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "we are closed", http.StatusServiceUnavailable)
 	})
-	if _, err := crowd.verify(t.Context(), requests("/")); err == nil || !strings.Contains(err.Error(), "status 503") || !strings.Contains(err.Error(), "we are closed") {
+	if _, err := crowd.verify(t.Context(), requests("/"), asItIs); err == nil || !strings.Contains(err.Error(), "status 503") || !strings.Contains(err.Error(), "we are closed") {
 		t.Errorf("got error %v, want one with the status and the body", err)
 	}
 }

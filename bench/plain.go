@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -19,18 +18,42 @@ import (
 // The servers that Redoubt is measured against, as a good programmer in a hurry writes them: net/http, pgx, SQL by hand. They
 // answer the same bytes.
 
-// order is what one order looks like outside. Its field names are those of Commons.
-type order struct {
-	ID          string    `json:"id"`
-	ProductID   string    `json:"product_id"`
-	ProductName string    `json:"product_name"`
-	Buyer       string    `json:"buyer"`
-	Quantity    int       `json:"quantity"`
-	UnitCents   int64     `json:"unit_cents"`
-	TotalCents  int64     `json:"total_cents"`
-	Notes       string    `json:"notes"`
-	CreatedAt   time.Time `json:"created_at"`
-}
+// order is what one order looks like outside, and post a post. Their field names are those of Commons.
+type (
+	order struct {
+		ID          string     `json:"id"`
+		ProductID   string     `json:"product_id"`
+		ProductName string     `json:"product_name"`
+		Buyer       string     `json:"buyer"`
+		Mine        bool       `json:"mine"`
+		Quantity    int        `json:"quantity"`
+		UnitCents   int64      `json:"unit_cents"`
+		TotalCents  int64      `json:"total_cents"`
+		Notes       string     `json:"notes"`
+		State       string     `json:"state"`
+		CreatedAt   time.Time  `json:"created_at"`
+		PaidAt      *time.Time `json:"paid_at"`
+		FulfilledAt *time.Time `json:"fulfilled_at"`
+		CancelledAt *time.Time `json:"cancelled_at"`
+		RefundedAt  *time.Time `json:"refunded_at"`
+	}
+	post struct {
+		ID         string     `json:"id"`
+		AuthorID   *string    `json:"author_id"`
+		Author     string     `json:"author"`
+		Body       string     `json:"body"`
+		CreatedAt  time.Time  `json:"created_at"`
+		EditedAt   *time.Time `json:"edited_at"`
+		Likes      int        `json:"likes"`
+		Liked      bool       `json:"liked"`
+		Bookmarked bool       `json:"bookmarked"`
+		Comments   int        `json:"comments"`
+		Mine       bool       `json:"mine"`
+	}
+)
+
+// Location is where the order can be found.
+func (o order) Location() string { return "/orders/" + o.ID }
 
 type orderList struct {
 	Orders []order        `json:"orders"`
@@ -56,38 +79,33 @@ select s.organization_id, s.profile_id, s.administrator
   join organization o on o.id = s.organization_id
  where s.hash = $1 and s.revoked_at is null and s.expires_at > now() and s.seen_at > now() - s.idle and m.active and o.active`
 
-const columns = `o.id, o.product_id, o.product_name, b.display_name, o.quantity, o.unit_cents, o.total_cents, o.notes, o.created_at`
+const conventionalSet = `select set_config('app.organization', $1, true), set_config('app.profile', $2, true), set_config('app.administrator', $3, true)`
 
-// An administrator, who sees every order, would be asked for by two more statements without the last condition of the bare ones.
+// A change and its answer are one statement. The bare server says what those say who write WHERE by hand; an administrator, who sees
+// every order, would be asked for by two more statements without the condition on the buyer. The conventional one says nothing of
+// who asks: policies do, and columns' defaults.
 const (
-	bareOrder = `select ` + columns + `
-  from bare.order_ o join bare.profile b on b.organization_id = o.organization_id and b.id = o.buyer_id
- where o.id = $1 and o.organization_id = $2 and o.buyer_id = $3`
-	bareOrders = `select ` + columns + `
-  from bare.order_ o join bare.profile b on b.organization_id = o.organization_id and b.id = o.buyer_id
- where o.organization_id = $2 and o.buyer_id = $3
- order by o.created_at desc, o.id desc limit $1`
+	barePlace = `with changed as (insert into order_ (organization_id, buyer_id, product_id, quantity, notes) values ($1, $2, $3, $4, $5) returning *) ` + ordersOf + `$2` + ordersFrom + `changed` + ordersJoin
+	bareEdit  = `with changed as (` + handUpdatePost + ` returning *) ` + postsOf + `$2` + postsMarked + `$2` + postsCounted + `$2` + postsFrom + `changed` + postsJoin
 
-	conventionalSet   = `select set_config('app.organization', $1, true), set_config('app.profile', $2, true), set_config('app.administrator', $3, true)`
-	conventionalOrder = `select ` + columns + `
-  from conventional.order_ o join conventional.profile b on b.organization_id = o.organization_id and b.id = o.buyer_id
- where o.id = $1`
-	conventionalOrders = `select ` + columns + `
-  from conventional.order_ o join conventional.profile b on b.organization_id = o.organization_id and b.id = o.buyer_id
- order by o.created_at desc, o.id desc limit $1`
+	settingProfile     = `(select current_setting('app.profile')::uuid)`
+	conventionalOrder  = ordersOf + settingProfile + ordersFrom + `order_` + ordersJoin + ` where o.id = $1`
+	conventionalOrders = ordersOf + settingProfile + ordersFrom + `order_` + ordersJoin + ` order by o.created_at desc, o.id desc limit $1`
+	conventionalPlace  = `with changed as (insert into order_ (product_id, quantity, notes) values ($1, $2, $3) returning *) ` + ordersOf + settingProfile + ordersFrom + `changed` + ordersJoin
+	conventionalEdit   = `with changed as (update post set body = $2, edited_at = now() where id = $1 returning *) ` +
+		postsOf + settingProfile + postsMarked + settingProfile + postsCounted + settingProfile + postsFrom + `changed` + postsJoin
 )
 
 // A plainServer is either of them.
 type plainServer struct {
-	pool   *pgxpool.Pool
-	who    func(*http.Request) (viewer, error)
-	query  func(ctx context.Context, v viewer, sql string, arg any) ([]order, error)
-	one    string
-	listed string
+	pool         *pgxpool.Pool
+	conventional bool
+	who          func(*http.Request) (viewer, error)
+	query        func(ctx context.Context, v viewer, sql string, args []any, read func(pgx.Rows) error) error
 }
 
 func newBare(pool *pgxpool.Pool, sessions bool) *plainServer {
-	s := &plainServer{pool: pool, one: bareOrder, listed: bareOrders}
+	s := &plainServer{pool: pool}
 	s.who, s.query = s.believe, s.direct
 	if sessions {
 		s.who = s.lookUp
@@ -96,37 +114,99 @@ func newBare(pool *pgxpool.Pool, sessions bool) *plainServer {
 }
 
 func newConventional(pool *pgxpool.Pool) *plainServer {
-	s := &plainServer{pool: pool, one: conventionalOrder, listed: conventionalOrders}
+	s := &plainServer{pool: pool, conventional: true}
 	s.who, s.query = s.lookUp, s.within
 	return s
 }
 
 func (s *plainServer) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/orders/{id}", func(w http.ResponseWriter, r *http.Request) {
-		s.answer(w, r, s.one, r.PathValue("id"), func(found []order) any { return found[0] })
-	})
-	mux.HandleFunc("GET /api/v1/orders", func(w http.ResponseWriter, r *http.Request) {
-		limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
-		if err != nil || limit < 1 || limit > 100 {
-			http.Error(w, "limit is a number up to 100", http.StatusBadRequest)
-			return
-		}
-		s.answer(w, r, s.listed, limit+1, func(found []order) any {
-			found, next := redoubt.Paged(found, limit, func(o order) redoubt.Cursor { return redoubt.CursorAt(o.CreatedAt, o.ID) })
-			return orderList{found, next}
-		})
-	})
+	mux.HandleFunc("GET /api/v1/orders/{id}", s.one)
+	mux.HandleFunc("GET /api/v1/orders", s.list)
+	mux.HandleFunc("POST /api/v1/orders", s.place)
+	mux.HandleFunc("PUT /api/v1/posts/{id}", s.edit)
 	return mux
 }
 
-func (s *plainServer) answer(w http.ResponseWriter, r *http.Request, sql string, arg any, shape func([]order) any) {
+func (s *plainServer) one(w http.ResponseWriter, r *http.Request) {
+	args := []any{r.PathValue("id")}
+	if s.conventional {
+		answer(s, w, r, http.StatusOK, conventionalOrder, args, scanOrder, first)
+	} else {
+		answer(s, w, r, http.StatusOK, handOrder, args, scanOrder, first)
+	}
+}
+
+func (s *plainServer) list(w http.ResponseWriter, r *http.Request) {
+	limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
+	if err != nil || limit < 1 || limit > 100 {
+		http.Error(w, "limit is a number up to 100", http.StatusBadRequest)
+		return
+	}
+	args := []any{limit + 1}
+	page := func(found []order) any {
+		found, next := redoubt.Paged(found, limit, func(o order) redoubt.Cursor { return redoubt.CursorAt(o.CreatedAt, o.ID) })
+		return orderList{found, next}
+	}
+	if s.conventional {
+		answer(s, w, r, http.StatusOK, conventionalOrders, args, scanOrder, page)
+	} else {
+		answer(s, w, r, http.StatusOK, handOrders, args, scanOrder, page)
+	}
+}
+
+func (s *plainServer) place(w http.ResponseWriter, r *http.Request) {
+	in, ok := body[placeOrder](w, r)
+	args := []any{in.ProductID, in.Quantity, in.Notes}
+	switch {
+	case !ok:
+	case s.conventional:
+		answer(s, w, r, http.StatusCreated, conventionalPlace, args, scanOrder, first)
+	default:
+		answer(s, w, r, http.StatusCreated, barePlace, args, scanOrder, first)
+	}
+}
+
+func (s *plainServer) edit(w http.ResponseWriter, r *http.Request) {
+	in, ok := body[editPost](w, r)
+	args := []any{r.PathValue("id"), in.Body}
+	switch {
+	case !ok:
+	case s.conventional:
+		answer(s, w, r, http.StatusOK, conventionalEdit, args, scanPost, first)
+	default:
+		answer(s, w, r, http.StatusOK, bareEdit, args, scanPost, first)
+	}
+}
+
+func first[T any](found []T) any { return found[0] }
+
+// body reads what was sent, as far as a programmer in a hurry looks at it.
+func body[T any](w http.ResponseWriter, r *http.Request) (in T, ok bool) {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&in); err != nil {
+		http.Error(w, "not readable", http.StatusBadRequest)
+		return in, false
+	}
+	return in, true
+}
+
+func answer[T any](s *plainServer, w http.ResponseWriter, r *http.Request, status int, sql string, args []any, scan func(pgx.Rows, *T) error, shape func([]T) any) {
 	v, err := s.who(r)
 	if err != nil {
 		http.Error(w, "not signed in", http.StatusUnauthorized)
 		return
 	}
-	found, err := s.query(r.Context(), v, sql, arg)
+	var found []T
+	err = s.query(r.Context(), v, sql, args, func(rows pgx.Rows) error {
+		for rows.Next() {
+			var one T
+			if err := scan(rows, &one); err != nil {
+				return err
+			}
+			found = append(found, one)
+		}
+		return rows.Err()
+	})
 	if err == nil && len(found) == 0 {
 		err = pgx.ErrNoRows
 	}
@@ -135,13 +215,22 @@ func (s *plainServer) answer(w http.ResponseWriter, r *http.Request, sql string,
 		http.Error(w, "something went wrong", http.StatusInternalServerError)
 		return
 	}
-	body, err := json.Marshal(shape(found))
+	text, err := json.Marshal(shape(found))
 	if err != nil {
 		http.Error(w, "something went wrong", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Write(append(body, '\n'))
+	w.WriteHeader(status)
+	w.Write(append(text, '\n'))
+}
+
+func scanOrder(rows pgx.Rows, o *order) error {
+	return rows.Scan(&o.ID, &o.ProductID, &o.ProductName, &o.Buyer, &o.Mine, &o.Quantity, &o.UnitCents, &o.TotalCents, &o.Notes, &o.State, &o.CreatedAt, &o.PaidAt, &o.FulfilledAt, &o.CancelledAt, &o.RefundedAt)
+}
+
+func scanPost(rows pgx.Rows, p *post) error {
+	return rows.Scan(&p.ID, &p.AuthorID, &p.Author, &p.Body, &p.CreatedAt, &p.EditedAt, &p.Likes, &p.Liked, &p.Bookmarked, &p.Comments, &p.Mine)
 }
 
 // ---- who asks ----
@@ -162,44 +251,26 @@ func (s *plainServer) lookUp(r *http.Request) (v viewer, err error) {
 // ---- what they get ----
 
 // direct has no defence but the condition that somebody remembered to write.
-func (s *plainServer) direct(ctx context.Context, v viewer, sql string, arg any) ([]order, error) {
-	rows, err := s.pool.Query(ctx, sql, arg, v.organization, v.profile)
-	return collect(rows, err)
+func (s *plainServer) direct(ctx context.Context, v viewer, sql string, args []any, read func(pgx.Rows) error) error {
+	rows, err := s.pool.Query(ctx, sql, append([]any{v.organization, v.profile}, args...)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	return read(rows)
 }
 
 // within is the conventional way: a transaction, two settings that policies read, the query.
-func (s *plainServer) within(ctx context.Context, v viewer, sql string, arg any) (found []order, err error) {
-	tx, err := s.pool.Begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
+func (s *plainServer) within(ctx context.Context, v viewer, sql string, args []any, read func(pgx.Rows) error) error {
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, conventionalSet, v.organization, v.profile, strconv.FormatBool(v.administrator)); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, sql, args...)
 		if err != nil {
-			err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx)))
+			return err
 		}
-	}()
-	if _, err = tx.Exec(ctx, conventionalSet, v.organization, v.profile, strconv.FormatBool(v.administrator)); err != nil {
-		return nil, err
-	}
-	rows, err := tx.Query(ctx, sql, arg)
-	if found, err = collect(rows, err); err != nil {
-		return nil, err
-	}
-	return found, tx.Commit(ctx)
-}
-
-func collect(rows pgx.Rows, err error) ([]order, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var found []order
-	for rows.Next() {
-		var o order
-		if err := rows.Scan(&o.ID, &o.ProductID, &o.ProductName, &o.Buyer, &o.Quantity, &o.UnitCents, &o.TotalCents, &o.Notes, &o.CreatedAt); err != nil {
-			return nil, err
-		}
-		found = append(found, o)
-	}
-	return found, rows.Err()
+		defer rows.Close()
+		return read(rows)
+	})
 }

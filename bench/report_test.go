@@ -37,6 +37,52 @@ func TestAGoalThatIsMissedIsSaid(t *testing.T) {
 	}
 }
 
+// SYSTEM D7: isolation is measured beside the same layers with WHERE by hand; of a change, beside one with the same audit trail.
+func TestIsolationIsMeasuredBesideItsOwnLayers(t *testing.T) {
+	cpu := func(app, database float64) []Sample {
+		return []Sample{{AppCPU: app, DatabaseCPU: database}, {AppCPU: 3 * app, DatabaseCPU: 3 * database}} // the second round on a busy machine
+	}
+	reading := []Row{{Server: where, Samples: cpu(300, 100)}, {Server: whereOnce, Samples: cpu(300, 50)}, {Server: full, Samples: cpu(300, 132)}}
+	changing := []Row{{Server: where, Samples: cpu(300, 100)}, {Server: whereOnce, Samples: cpu(300, 50)}, {Server: whereAudited, Samples: cpu(300, 200)}, {Server: full, Samples: cpu(300, 300)}}
+	for _, c := range []struct {
+		name                         string
+		rows                         []Row
+		hand, unaudited, once, alone float64
+		says                         []string
+	}{
+		{"reading", reading, 1.08, 0, 432. / 350, 1.32, []string{"at most 1.10 x the processor time of (w): met, 1.08 (of the database's alone 1.32)"}},
+		{"changing", changing, 1.2, 1.5, 600. / 350, 1.5, []string{"at most 1.15 x the processor time of (wa): MISSED, 1.20", "(wa) uses 1.25 x the processor time of (w); (c) uses 1.50 x"}},
+	} {
+		table := Table{Rows: c.rows}
+		table.compare()
+		r := table.row(full)
+		if r.CPUToWhere != c.hand || r.CPUToUnaudited != c.unaudited || r.CPUToWhereOnce != c.once || r.DatabaseToWhere != c.alone {
+			t.Errorf("%s: got %+v", c.name, *r)
+		}
+		var out strings.Builder
+		table.print(&out)
+		for _, want := range c.says {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s: the report lacks %q:\n%s", c.name, want, out.String())
+			}
+		}
+	}
+}
+
+func TestTheCostOfARoundTripIsThatOfAQuietMoment(t *testing.T) {
+	if got := cost([]float64{90, 10, 11, 12, 13, 14, 15, 16, 17, 18, 99}); got != 12 {
+		t.Errorf("got %v, want the fifth part from below, 12", got)
+	}
+	if got := cost(nil); got != 0 {
+		t.Errorf("of nothing: got %v", got)
+	}
+	// Ratios are of the same block, so a moment in which all was slow does not show; a request has identity's look-up before both.
+	r := DatabaseResult{Trips: map[string][]float64{"with": {30, 300, 33}, "without": {20, 200, 22}, identityTrip: {10}}}
+	if got := r.contrast(contrast{entered: "with", lookedUp: "without"}); got.ToLookedUp != 1.5 || got.More != 10 || got.OfRequest != 43./32 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestMedian(t *testing.T) {
 	for _, c := range []struct {
 		values []float64

@@ -33,6 +33,10 @@ const (
 	fullKey      = "redoubt-key"
 	fullTunnel   = "redoubt-tunnel"
 	edgeServer   = "edge"
+
+	where        = "where"         // Redoubt, with WHERE by hand
+	whereOnce    = "where-once"    // … and without the second look-up
+	whereAudited = "where-audited" // … with both, and an audit trail
 )
 
 var sessionCookie = identity.SessionCookie("").Name
@@ -53,6 +57,8 @@ type stores struct {
 	IdentityDatabase string `json:"identity_database"`
 	ClaimsKey        []byte `json:"claims_key"`
 	TokenKey         []byte `json:"token_key"`
+	ByHand           string `json:"by_hand"` // the database that WHERE is written for; empty for none
+	Schema           string `json:"schema"`  // of the tables in the database without Redoubt
 }
 
 // ready is what the process says when it can be asked.
@@ -63,16 +69,28 @@ type ready struct {
 const maxTask = 1 << 20 // bytes of standard input: a task, and two bytes for each measurement
 
 func (w *world) stores() stores {
-	return stores{w.as("redoubt_app", guarded), w.as("redoubt_identity", guarded), w.claims, w.token}
+	return stores{Database: w.as("redoubt_app", guarded), IdentityDatabase: w.as("redoubt_identity", guarded), ClaimsKey: w.claims, TokenKey: w.token}
 }
 
 func (w *world) task(server string) task {
-	t := task{Server: server, stores: w.stores(), Origin: "https://localhost", Keys: w.dir + "/tls"}
-	if server == bareTold || server == bareSession || server == conventional {
-		t.stores = stores{Database: w.as(plainRole, plain)}
+	t := task{Server: server, stores: w.stores(), Origin: origin, Keys: w.dir + "/tls"}
+	switch server {
+	case bareTold, bareSession, conventional:
+		t.stores = stores{Database: w.as(plainRole, plain), Schema: bareSchema}
+	case where, whereOnce, whereAudited:
+		t.ByHand, t.Schema = w.as(whereRole, plain), bareSchema
+	}
+	switch server {
+	case conventional:
+		t.Schema = conventionalSchema
+	case whereAudited:
+		t.Schema = auditedSchema
 	}
 	return t
 }
+
+// origin is where the servers that are asked directly believe to be.
+const origin = "https://localhost"
 
 // Serve is the life of one server under measurement. Run starts it, and its standard input ends it.
 func Serve(ctx context.Context, app redoubt.App, stdin io.Reader, stdout io.Writer) error {
@@ -131,6 +149,8 @@ func (t task) serve(ctx context.Context, app redoubt.App) (address string, stop 
 		return t.servePlain(ctx)
 	case full, fullKey:
 		return t.serveFull(ctx, app)
+	case where, whereOnce, whereAudited:
+		return t.serveByHand(ctx, app)
 	case fullTunnel:
 		return t.serveTunnel(ctx, app)
 	case edgeServer:
@@ -151,20 +171,46 @@ func listen(h http.Handler) (address string, stop func(), err error) {
 }
 
 func (t task) servePlain(ctx context.Context) (string, func(), error) {
-	pc, err := pgxpool.ParseConfig(t.Database)
+	// As many as Redoubt's two pools together.
+	pool, err := openPool(ctx, t.Database, t.Schema, max(8, 4*runtime.GOMAXPROCS(0))+max(4, runtime.NumCPU()))
 	if err != nil {
-		return "", nil, errors.New("reading a connection string: it is not valid")
-	}
-	pc.MaxConns = int32(max(8, 4*runtime.GOMAXPROCS(0)) + max(4, runtime.NumCPU())) // as many as Redoubt's two pools together
-	pool, err := pgxpool.NewWithConfig(ctx, pc)
-	if err != nil {
-		return "", nil, fmt.Errorf("opening a pool: %w", err)
+		return "", nil, err
 	}
 	s := newBare(pool, t.Server == bareSession)
 	if t.Server == conventional {
 		s = newConventional(pool)
 	}
 	address, stop, err := listen(s.handler())
+	if err != nil {
+		pool.Close()
+		return "", nil, err
+	}
+	return address, func() { stop(); pool.Close() }, nil
+}
+
+// openPool connects to the tables of a schema.
+func openPool(ctx context.Context, connection, schema string, most int) (*pgxpool.Pool, error) {
+	pc, err := pgxpool.ParseConfig(connection)
+	if err != nil {
+		return nil, errors.New("reading a connection string: it is not valid")
+	}
+	pc.MaxConns = int32(most)
+	pc.ConnConfig.RuntimeParams["search_path"] = schema + ", public"
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("opening a pool: %w", err)
+	}
+	return pool, nil
+}
+
+// serveByHand is serveFull with another way to the orders and posts, by a pool as large as Redoubt's own.
+func (t task) serveByHand(ctx context.Context, app redoubt.App) (string, func(), error) {
+	pool, err := openPool(ctx, t.ByHand, t.Schema, max(8, 4*runtime.GOMAXPROCS(0)))
+	if err != nil {
+		return "", nil, err
+	}
+	h := &hand{pool: pool, once: t.Server == whereOnce, audited: t.Server == whereAudited}
+	address, stop, err := t.serveFull(ctx, inHand(app, h))
 	if err != nil {
 		pool.Close()
 		return "", nil, err
@@ -179,7 +225,7 @@ func (t task) open(ctx context.Context, app redoubt.App, edge []perimeter.Verify
 		return nil, nil, err
 	}
 	done := func() { ids.Close(); db.Close() }
-	server, err := redoubt.New(redoubt.Config{App: app, Origin: t.Origin, DB: db, Identity: ids, Provider: provider(), ClaimsKey: t.ClaimsKey, TokenKey: t.TokenKey,
+	server, err := redoubt.New(redoubt.Config{App: app, Origin: t.Origin, DB: db, Identity: ids, ClaimsKey: t.ClaimsKey, TokenKey: t.TokenKey,
 		Edge: edge, Audience: app.Name, InsecureWithoutPerimeter: edge == nil, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))})
 	if err != nil {
 		done()

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -29,6 +31,21 @@ func childrenOf(parent int) map[int]time.Duration {
 		}
 	}
 	return all
+}
+
+// ranFor is how long a process of one thread, as a backend of PostgreSQL is, has run on a processor so far: the first field of
+// /proc/PID/schedstat, in nanoseconds (the kernel's Documentation/scheduler/sched-stats.rst).
+func ranFor(pid int) (time.Duration, error) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/schedstat")
+	if err != nil {
+		return 0, fmt.Errorf("reading how long a process ran: %w", err)
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	n, err := strconv.ParseInt(first, 10, 64)
+	if err != nil || n < 0 {
+		return 0, errors.New("reading how long a process ran: it is not a number")
+	}
+	return time.Duration(n), nil
 }
 
 // parseStat reads the id, the parent's id and the processor time, of user and kernel, out of /proc/PID/stat (proc_pid_stat(5)).

@@ -39,6 +39,22 @@ func TestOurOwnProcessIsFound(t *testing.T) {
 	}
 }
 
+func TestAProcessRunsForSomeTime(t *testing.T) {
+	before, err := ranFor(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for began := ownUsage().CPU; ownUsage().CPU < began+20*time.Millisecond; {
+	}
+	after, err := ranFor(os.Getpid())
+	if err != nil || before < 0 || after < before {
+		t.Errorf("got %v, then %v (%v)", before, after, err)
+	}
+	if _, err := ranFor(0); err == nil {
+		t.Error("a process that does not exist has run")
+	}
+}
+
 func FuzzStat(f *testing.F) {
 	f.Add("42 (postgres) S 7 42 42 0 -1 4194560 181458 36543515 0 4014 552 2089 125038 44777 20 0 14 0 31")
 	f.Add("1 (a) b) S 0")

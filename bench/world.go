@@ -35,27 +35,37 @@ type world struct {
 	password      map[string]string // by role
 	claims        []byte
 	token         []byte
-	askers        []asker
+	askers        []asker // who read
+	changers      []asker // who change things, in other organizations, so that what is read stays
 	version       string
+	filled        time.Time // when the last row was made that is there in every round
 }
 
 // An asker is a person with everything that a server may want to know them by, and the ids of orders of theirs.
 type asker struct {
 	organization, profile string
 	session, key          string
-	orders                []string
+	sessionID             string   // the session's id, which is no secret
+	token                 string   // the session's synchroniser token
+	orders                []string // some of their own
+	posts                 []string // all of their own
+	product               string   // one that they can buy
 }
 
 const issuer = "https://provider.invalid" // nobody asks it anything: sessions are opened without it
 
-const plainRole = "plain_app" // as which the servers without Redoubt connect
+// As whom the servers without Redoubt connect, and the one inside Redoubt's layers that writes WHERE.
+const (
+	plainRole = "plain_app"
+	whereRole = "where_app"
+)
 
 // build starts a database server of this run's own and fills it.
 func build(ctx context.Context, cfg Config, dir string) (*world, error) {
 	w := &world{app: cfg.App, dir: dir, organizations: cfg.organizations, admin: rand.Text(), claims: make([]byte, 32), token: make([]byte, 32), password: map[string]string{}}
 	rand.Read(w.claims)
 	rand.Read(w.token)
-	for _, role := range []string{"redoubt_migrator", "redoubt_app", "redoubt_identity", plainRole} {
+	for _, role := range []string{"redoubt_migrator", "redoubt_app", "redoubt_identity", plainRole, whereRole} {
 		w.password[role] = rand.Text()
 	}
 	binaries, err := postgres.Find(ctx, cfg.Find)
@@ -125,6 +135,7 @@ func (w *world) fill(ctx context.Context) error {
 	if err := w.signIn(ctx, conn); err != nil {
 		return err
 	}
+	w.filled = time.Now()
 	return w.copy(ctx, conn)
 }
 
@@ -146,9 +157,15 @@ var content = []string{
 	 select o.id, 'Product ' || n, 100 * n from identity.organization o, generate_series(1, 5) n`,
 	`insert into commons.order_ (organization_id, buyer_id, product_id, product_name, quantity, unit_cents, total_cents, notes, created_at)
 	 select m.organization_id, m.id, p.id, p.name, 2, p.price_cents, 2 * p.price_cents, 'Order ' || n || ', to the back door, please.',
-	        now() - make_interval(mins => 7 * n) - make_interval(secs => 60 * (hashtext(m.id::text) % 60)::int)
+	        now() - make_interval(mins => 7 * n) - make_interval(secs => 60 * abs(hashtext(m.id::text) % 60))
 	   from identity.membership m, generate_series(1, 100) n
 	   join lateral (select * from commons.product p where p.organization_id = m.organization_id and p.name = 'Product ' || 1 + n % 5) p on true`,
+	`insert into commons.post (organization_id, author_id, body, created_at)
+	 select organization_id, id, 'Post ' || n || ', about nothing in particular, as posts are.', now() - make_interval(mins => 7 * n) from identity.membership, generate_series(1, 10) n`,
+	`insert into commons.comment (organization_id, post_id, author_id, body)
+	 select organization_id, id, author_id, 'Remark ' || n from commons.post, generate_series(1, 2) n`,
+	`insert into commons.post_like (organization_id, post_id, profile_id)
+	 select p.organization_id, p.id, m.id from commons.post p join identity.membership m on m.organization_id = p.organization_id`,
 	`insert into identity.session (hash, organization_id, profile_id, person_id, administrator, claims, mac, idle, expires_at)
 	 select sha256(convert_to(m.id::text || n, 'UTF8')), m.organization_id, m.id, m.person_id, false, '{}', sha256('{}'), '30 minutes', now() + interval '12 hours'
 	   from identity.membership m, generate_series(1, 40) n`,

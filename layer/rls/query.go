@@ -3,6 +3,7 @@ package rls
 import (
 	"context"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,9 +35,25 @@ type Caller struct {
 func (db *DB) As(ctx context.Context, who layer.Principal) Caller { return Caller{db, ctx, who} }
 
 const (
-	enterReading = `select redoubt.enter($1, $2, true)`
-	enterWriting = `select redoubt.enter($1, $2, false)`
+	enterReading        = `select redoubt.enter($1, $2, true)`
+	enterWriting        = `select redoubt.enter($1, $2, false)`
+	enterSessionReading = `select redoubt.enter_session($1, $2, true)`
+	enterSessionWriting = `select redoubt.enter_session($1, $2, false)`
 )
+
+// entering is the statement that presents a credential: sessions have one of their own, which is cheaper.
+func entering(credential string, read bool) string {
+	session := strings.HasPrefix(credential, "rds_")
+	switch {
+	case session && read:
+		return enterSessionReading
+	case session:
+		return enterSessionWriting
+	case read:
+		return enterReading
+	}
+	return enterWriting
+}
 
 func (c Caller) ask(sql string, args []any, scan func(pgx.Rows) error) error {
 	if c.who.Nobody() {
@@ -47,7 +64,8 @@ func (c Caller) ask(sql string, args []any, scan func(pgx.Rows) error) error {
 		return refuse(err)
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(enterReading, mint.Credential(c.who), layer.VisitFrom(c.ctx).String())
+	credential := mint.Credential(c.who)
+	batch.Queue(entering(credential, true), credential, layer.VisitFrom(c.ctx).String())
 	batch.Queue(sql, args...)
 	results := conn.SendBatch(c.ctx, batch)
 	_, err = results.Exec()

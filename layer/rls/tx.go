@@ -34,7 +34,8 @@ func Begin[T any](ctx context.Context, _ mint.Gate, db *DB, who layer.Principal,
 	tx := &Tx{ctx: ctx, conn: conn, last: &pgx.Batch{}}
 	batch := &pgx.Batch{}
 	batch.Queue("begin")
-	batch.Queue(enterWriting, mint.Credential(who), layer.VisitFrom(ctx).String())
+	credential := mint.Credential(who)
+	batch.Queue(entering(credential, false), credential, layer.VisitFrom(ctx).String())
 	batch.Queue(string(first), args...)
 	results := conn.SendBatch(ctx, batch)
 	for range 2 {

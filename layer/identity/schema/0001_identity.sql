@@ -30,12 +30,35 @@ create table identity.membership (
   role            text        not null default 'member' references redoubt.role check (role <> 'administrator'), -- SYSTEM I3: only the provider makes those
   scopes          text[]      not null default '{}' check (cardinality(scopes) <= 100), -- what was added to the role's, by a role of the organization's own
   active          boolean     not null default true,
+  live            boolean     not null default false, -- active, in an active organization; kept by trigger
+  may             text        not null default '', -- all their scopes, as a context has them; kept by trigger
   onboarded_at    timestamptz,
   created_at      timestamptz not null default now(),
   primary key (organization_id, id),
   unique (organization_id, person_id)
 );
 create index on identity.membership (person_id);
+
+-- What redoubt.enter_session asks at each request is settled here when it changes. The locks let no membership be made while its
+-- organization is being stopped, or its role changed, and miss it.
+create function identity.settle() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  new.live := new.active and (select o.active from identity.organization o where o.id = new.organization_id for share);
+  new.may := (select r.may from redoubt.role r where r.name = new.role for share) || redoubt.written(new.scopes);
+  return new;
+end $$;
+create function identity.unsettle() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if tg_table_name = 'role' then
+    update identity.membership m set may = m.may where m.role = new.name; -- settles each
+  else
+    update identity.membership m set live = m.live where m.organization_id = new.id;
+  end if;
+  return null;
+end $$;
+create trigger settle before insert or update on identity.membership for each row execute function identity.settle();
+create trigger unsettle after update of active on identity.organization for each row execute function identity.unsettle();
+create trigger unsettle after update of scopes on redoubt.role for each row execute function identity.unsettle();
 
 create table identity.session (
   id               uuid        primary key default gen_random_uuid(),

@@ -4,11 +4,17 @@
 -- transaction or invented is refused at the moment of use. How it is kept is 0002_keeping.sql's business.
 set role redoubt_keys;
 
+-- written is a list of scopes as a context has it: posts:read-all is posts0read_all, and a comma follows each.
+create function redoubt.written(scopes text[]) returns text immutable parallel safe language sql as $$
+  select pg_catalog.translate(pg_catalog.array_to_string(scopes operator(pg_catalog.||) array['']::pg_catalog.text[], ','), ':-', '0_')
+$$;
+
 -- What each role of a member may do (SYSTEM I4); administrator is no role that a row could give, but what the provider calls somebody
 -- (SYSTEM I3). The database's own list, not the application's: the application has another (SYSTEM A4).
 create table redoubt.role (
   name   text   primary key check (name ~ '^[a-z]{1,32}$'),
-  scopes text[] not null check (cardinality(scopes) <= 100)
+  scopes text[] not null check (cardinality(scopes) <= 100),
+  may    text   not null generated always as (redoubt.written(scopes)) stored
 );
 insert into redoubt.role values ('owner', '{}'), ('admin', '{}'), ('member', '{}'), ('guest', '{}'), ('administrator', '{}');
 
@@ -27,59 +33,78 @@ end $$;
 
 -- A context is one line of letters, digits, underscores and commas (a parameter of the server takes no more):
 --   organization (32) profile (32) person (32) credential (32) kind (1) , scopes , visit
--- Ids are hexadecimal, all zeros for none. Kinds: s session, k API key, j job, w webhook endpoint. A scope posts:read-all is written
--- posts0read_all, and a comma follows each. The visit is the hexadecimal of its UTF-8.
+-- Ids are hexadecimal, all zeros for none. Kinds: s session, k API key, j job, w webhook endpoint. The visit is the hexadecimal of its UTF-8.
 
 --
 -- What makes and reads it are SQL expressions that the planner puts in their callers' place: a function in PL/pgSQL costs ten
 -- microseconds at its first call in a transaction, and these are called by every statement. What is put in place is parsed
 -- under the caller's search_path, so every name and operator is qualified.
-create function redoubt.context(organization uuid, profile uuid, person uuid, credential uuid, kind text, scopes text[], visit text) returns text
+create function redoubt.context(organization uuid, profile uuid, person uuid, credential uuid, kind text, written text, visit text) returns text
   stable parallel safe language sql as $$
-  select pg_catalog.translate(pg_catalog.concat(organization, profile, person, credential), '-', '') operator(pg_catalog.||) kind
-    operator(pg_catalog.||) ',' operator(pg_catalog.||) pg_catalog.translate(pg_catalog.array_to_string(scopes operator(pg_catalog.||) array['']::pg_catalog.text[], ','), ':-', '0_')
-    operator(pg_catalog.||) pg_catalog.encode(pg_catalog.convert_to(pg_catalog.left(visit, 120), 'UTF8'), 'hex')
+  select pg_catalog.concat(pg_catalog.translate(pg_catalog.concat(organization, profile, person, credential), '-', ''), kind, ',', written,
+    pg_catalog.encode(pg_catalog.convert_to(pg_catalog.left(visit, 120), 'UTF8'), 'hex'))
 $$;
 
 -- enter verifies a credential and keeps what it stands for until the transaction ends. Which login role may present which kind is
 -- decided here: a job grant is worth nothing to whoever stole the application's password, and a session nothing to the worker.
 -- visit is the application's word about where the request came from ("203.0.113.7 01J9…", address and request id); it is recorded,
--- never decided on. Each branch is one statement, which keeps the context if it finds its row.
+-- never decided on. Each kind is one statement, which keeps the context if it finds its row.
+
+-- enter_session is the part of it on the way of nearly every request. It looks at two rows; membership.live and membership.may are
+-- kept by triggers (layer/identity/schema/0001_identity.sql). It has no SET clause, which costs ten microseconds a call, so every name
+-- and operator is qualified.
+create function redoubt.enter_session(credential text, visit text default '', read_only boolean default false) returns void
+  volatile security definer language plpgsql as $$
+declare
+  kept pg_catalog.text;
+begin
+  select redoubt.keep(redoubt.context(s.organization_id, s.profile_id, s.person_id, s.id, 's',
+           case when s.administrator then pg_catalog.concat(m.may, (select d.may from redoubt.role d where d.name operator(pg_catalog.=) 'administrator')) else m.may end,
+           visit), read_only) into kept
+    from identity.session s
+    join identity.membership m on m.organization_id operator(pg_catalog.=) s.organization_id and m.id operator(pg_catalog.=) s.profile_id
+   where s.hash operator(pg_catalog.=) pg_catalog.sha256(pg_catalog.convert_to(credential, 'UTF8')) and s.revoked_at is null
+     and s.expires_at operator(pg_catalog.>) pg_catalog.statement_timestamp()
+     and s.seen_at operator(pg_catalog.>) (pg_catalog.statement_timestamp() operator(pg_catalog.-) s.idle)
+     and m.live;
+  if kept is null then
+    raise exception 'redoubt: credential refused' using errcode = '28000';
+  end if;
+end $$;
+
 create function redoubt.enter(credential text, visit text default '', read_only boolean default false) returns void
   volatile security definer set search_path = pg_catalog, pg_temp language plpgsql as $$
 declare
   kept text;
 begin
   if starts_with(credential, 'rds_') and session_user = 'redoubt_app' then
-    select redoubt.keep(redoubt.context(s.organization_id, s.profile_id, s.person_id, s.id, 's',
-             r.scopes || m.scopes || case when s.administrator then (select d.scopes from redoubt.role d where d.name = 'administrator') end, visit), read_only) into kept
-      from identity.session s
-      join identity.membership m on m.organization_id = s.organization_id and m.id = s.profile_id
-      join identity.organization o on o.id = s.organization_id
-      join redoubt.role r on r.name = m.role
-     where s.hash = sha256(convert_to(credential, 'UTF8')) and s.revoked_at is null
-       and s.expires_at > statement_timestamp() and s.seen_at > statement_timestamp() - s.idle
-       and m.active and o.active;
+    perform redoubt.enter_session(credential, visit, read_only);
+    return;
   elsif starts_with(credential, 'rdk_') and session_user in ('redoubt_app', 'redoubt_analytics') then
-    select redoubt.keep(redoubt.context(a.organization_id, a.profile_id, a.person_id, a.id, 'k',
-             array(select unnest(a.scopes) intersect select unnest(r.scopes || m.scopes || case when a.administrator then (select d.scopes from redoubt.role d where d.name = 'administrator') end)), visit), read_only) into kept
+    select redoubt.keep(redoubt.context(a.organization_id, a.profile_id, a.person_id, a.id, 'k', redoubt.among(a.scopes, m.may, a.administrator), visit), read_only) into kept
       from identity.api_key a
       join identity.membership m on m.organization_id = a.organization_id and m.id = a.profile_id
-      join identity.organization o on o.id = a.organization_id
-      join redoubt.role r on r.name = m.role
-     where a.hash = sha256(convert_to(credential, 'UTF8')) and a.revoked_at is null and a.expires_at > statement_timestamp()
-       and m.active and o.active;
+     where a.hash = sha256(convert_to(credential, 'UTF8')) and a.revoked_at is null and a.expires_at > statement_timestamp() and m.live;
   elsif starts_with(credential, 'rdj_') and session_user = 'redoubt_worker' then
-    select redoubt.keep(redoubt.context(g.organization_id, g.profile_id, g.person_id, g.id, 'j', g.scopes, visit), read_only) into kept
+    select redoubt.keep(redoubt.context(g.organization_id, g.profile_id, g.person_id, g.id, 'j', g.may, visit), read_only) into kept
       from redoubt.redeem_job(sha256(convert_to(credential, 'UTF8'))) g where g.id is not null;
   elsif starts_with(credential, 'rdw_') and session_user = 'redoubt_webhook' then
-    select redoubt.keep(redoubt.context(e.organization_id, '00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000000', e.id, 'w', e.scopes, visit), read_only) into kept
+    select redoubt.keep(redoubt.context(e.organization_id, '00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000000', e.id, 'w', redoubt.written(e.scopes), visit), read_only) into kept
       from identity.endpoint e join identity.organization o on o.id = e.organization_id
      where e.hash = sha256(convert_to(credential, 'UTF8')) and e.revoked_at is null and o.active;
   end if;
   if kept is null then
     raise exception 'redoubt: credential refused' using errcode = '28000';
   end if;
+end $$;
+
+-- among is what a key or grant still may, as a context has it: what it was given, of what its member has now.
+create function redoubt.among(given text[], may text, administrator boolean) returns text
+  stable language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  has text := ',' || may || case when administrator then (select d.may from redoubt.role d where d.name = 'administrator') else '' end;
+begin
+  return redoubt.written(array(select g from unnest(given) g where strpos(has, ',' || redoubt.written(array[g])) > 0));
 end $$;
 
 -- What the context says. Each asks redoubt.verified for it, which refuses if there is none.
@@ -122,6 +147,7 @@ $$;
 grant usage on schema redoubt to redoubt_app, redoubt_worker, redoubt_webhook, redoubt_analytics, redoubt_auditor, redoubt_owner, redoubt_audit;
 grant execute on function redoubt.org(), redoubt.profile(), redoubt.person(), redoubt.credential_id(), redoubt.credential_kind(),
   redoubt.interactive(), redoubt.visit(), redoubt.has(text) to public;
+grant execute on function redoubt.enter_session(text, text, boolean) to redoubt_app;
 grant execute on function redoubt.enter(text, text, boolean), redoubt.require(text), redoubt.lacking()
   to redoubt_app, redoubt_worker, redoubt_webhook, redoubt_analytics;
 grant execute on function redoubt.allow(text, text[]) to redoubt_owner;
