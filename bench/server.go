@@ -225,7 +225,7 @@ func (t task) open(ctx context.Context, app redoubt.App, edge []perimeter.Verify
 		return nil, nil, err
 	}
 	done := func() { ids.Close(); db.Close() }
-	server, err := redoubt.New(redoubt.Config{App: app, Origin: t.Origin, DB: db, Identity: ids, ClaimsKey: t.ClaimsKey, TokenKey: t.TokenKey,
+	server, err := redoubt.New(redoubt.Config{App: app, Origin: t.Origin, DB: db, Identity: ids, Provider: provider(), ClaimsKey: t.ClaimsKey, TokenKey: t.TokenKey,
 		Edge: edge, Audience: app.Name, InsecureWithoutPerimeter: edge == nil, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))})
 	if err != nil {
 		done()

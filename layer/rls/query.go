@@ -41,18 +41,20 @@ const (
 	enterSessionWriting = `select redoubt.enter_session($1, $2, false)`
 )
 
-// entering is the statement that presents a credential: sessions have one of their own, which is cheaper.
-func entering(credential string, read bool) string {
+// present queues the statement that presents a credential: sessions have one of their own, which is cheaper.
+func present(batch *pgx.Batch, ctx context.Context, who layer.Principal, read bool) {
+	credential, visit := mint.Credential(who), layer.VisitFrom(ctx).String()
 	session := strings.HasPrefix(credential, "rds_")
 	switch {
 	case session && read:
-		return enterSessionReading
+		batch.Queue(enterSessionReading, credential, visit)
 	case session:
-		return enterSessionWriting
+		batch.Queue(enterSessionWriting, credential, visit)
 	case read:
-		return enterReading
+		batch.Queue(enterReading, credential, visit)
+	default:
+		batch.Queue(enterWriting, credential, visit)
 	}
-	return enterWriting
 }
 
 func (c Caller) ask(sql string, args []any, scan func(pgx.Rows) error) error {
@@ -64,8 +66,7 @@ func (c Caller) ask(sql string, args []any, scan func(pgx.Rows) error) error {
 		return refuse(err)
 	}
 	batch := &pgx.Batch{}
-	credential := mint.Credential(c.who)
-	batch.Queue(entering(credential, true), credential, layer.VisitFrom(c.ctx).String())
+	present(batch, c.ctx, c.who, true)
 	batch.Queue(sql, args...)
 	results := conn.SendBatch(c.ctx, batch)
 	_, err = results.Exec()

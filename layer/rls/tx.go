@@ -34,8 +34,7 @@ func Begin[T any](ctx context.Context, _ mint.Gate, db *DB, who layer.Principal,
 	tx := &Tx{ctx: ctx, conn: conn, last: &pgx.Batch{}}
 	batch := &pgx.Batch{}
 	batch.Queue("begin")
-	credential := mint.Credential(who)
-	batch.Queue(entering(credential, false), credential, layer.VisitFrom(ctx).String())
+	present(batch, ctx, who, false)
 	batch.Queue(string(first), args...)
 	results := conn.SendBatch(ctx, batch)
 	for range 2 {
