@@ -45,7 +45,9 @@ type violation struct {
 }
 
 // isReport compares what was written, not what it decodes to: a path has one spelling.
-func isReport(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.EscapedPath() == ReportPath }
+func isReport(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.URL.EscapedPath() == ReportPath
+}
 
 // collect answers 204 whatever it was sent. Once a minute's reports are kept, the rest are not even read.
 func (t *Transport) collect(w http.ResponseWriter, r *http.Request) {
