@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/identity"
 	"github.com/redoubt-dev/redoubt/layer/transport"
 )
 
@@ -18,9 +19,10 @@ const (
 )
 
 type (
-	nothing  struct{}
-	returnTo struct {
-		Return string `query:"return,omitempty" maxLength:"1024" doc:"the path to come back to"`
+	nothing    struct{}
+	signInWish struct {
+		Provider string `query:"provider,omitempty" maxLength:"32" pattern:"[a-z0-9][a-z0-9-]*" doc:"the provider's short name; needed where there are several"`
+		Return   string `query:"return,omitempty" maxLength:"1024" doc:"the path to come back to"`
 	}
 	// callback declares every parameter that providers are known to send; package signon reads and judges them.
 	callback struct {
@@ -48,7 +50,7 @@ type (
 // by itself, and it is declared so that no list lacks it and no application believes to answer there.
 func (s *Server) builtins(app Routes) []Route {
 	all := []Route{
-		own[returnTo]("GET "+signInPath, Public, s.signIn),
+		own[signInWish]("GET "+signInPath, Public, s.signIn),
 		own[callback]("GET "+CallbackPath, Public, s.callback),
 		own[nothing]("POST "+signOutPath, Members, s.signOut),
 		own[backFromProvider]("GET "+SignedOutPath, Public, s.signedOut),
@@ -56,6 +58,11 @@ func (s *Server) builtins(app Routes) []Route {
 		own[nothing]("GET "+openAPIPath, Public, s.serveDocument),
 		{Pattern: "POST " + transport.ReportPath, Access: Public, kind: builtin, in: reflect.TypeFor[nothing](), out: reflect.TypeFor[nothing](), outside: true},
 	}
+	all = append(all, s.stepUpRoutes()...)
+	all = append(all, s.forMachines()...)
+	all = append(all, s.forProviders()...)
+	all = append(all, s.forDirectories()...)
+	all = append(all, s.forOrganizations()...)
 	if app.Assets != nil {
 		all = append(all, own[oneAsset]("GET /assets/{path}", Public, func(c *call) error {
 			app.Assets.ServeHTTP(c.w, c.r)
@@ -69,12 +76,35 @@ func own[In any](pattern string, access Access, serve func(*call) error) Route {
 	return Route{Pattern: pattern, Access: access, kind: builtin, in: reflect.TypeFor[In](), out: reflect.TypeFor[nothing](), serve: serve}
 }
 
+// signIn sends the browser to the provider; where there are several, a page asks which.
 func (s *Server) signIn(c *call) error {
-	back, ok := transport.LocalPath(c.r.URL.Query().Get("return"))
+	wish := c.r.URL.Query()
+	back, ok := transport.LocalPath(wish.Get("return"))
 	if !ok {
 		back = "/"
 	}
-	return s.cfg.Identity.SignIn(c.w, c.r, back)
+	if providers := s.cfg.Identity.Providers(); len(providers) > 1 && wish.Get("provider") == "" {
+		return c.page(View{Page: "sign-in", Title: "Sign in", Data: choiceOf(providers, back)}, http.StatusOK)
+	}
+	return s.cfg.Identity.SignIn(c.w, c.r, wish.Get("provider"), back)
+}
+
+// A SignInChoice is what the page "sign-in" shows, where people sign in at several providers: its links are /sign-in with one of
+// them as "provider", and "return".
+type SignInChoice struct {
+	Return    string // a path on this site, to come back to
+	Providers []SignInProvider
+}
+
+// A SignInProvider is one of them, by its ID.
+type SignInProvider struct{ Title, ID string }
+
+func choiceOf(providers []identity.Provider, back string) SignInChoice {
+	choice := SignInChoice{Return: back}
+	for _, p := range providers {
+		choice.Providers = append(choice.Providers, SignInProvider{Title: p.Title, ID: p.ID})
+	}
+	return choice
 }
 
 func (s *Server) callback(c *call) error {

@@ -1,6 +1,7 @@
 package redoubt
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,7 @@ var statuses = map[layer.Reason]struct {
 	title  string
 }{
 	layer.Unauthenticated: {http.StatusUnauthorized, "Not signed in"},
+	layer.Unproven:        {http.StatusUnauthorized, "Please confirm that it is you"},
 	layer.Forbidden:       {http.StatusForbidden, "Not allowed"},
 	layer.NotFound:        {http.StatusNotFound, "Not found"},
 	layer.Invalid:         {http.StatusUnprocessableEntity, "Some fields need attention"},
@@ -51,8 +53,20 @@ func (s *Server) problem(r *http.Request, refusal *layer.Refusal) *Problem {
 	if errors.Is(refusal.Cause, errMethod) {
 		status = http.StatusMethodNotAllowed
 	}
-	return &Problem{Type: "urn:redoubt:problem:" + string(refusal.Reason), Title: known.title, Status: status, Detail: refusal.Public,
+	p := &Problem{Type: "urn:redoubt:problem:" + string(refusal.Reason), Title: known.title, Status: status, Detail: refusal.Public,
 		RequestID: layer.VisitFrom(r.Context()).RequestID, RefusedBy: refusal.By, Errors: refusal.Fields}
+	if unmet := unmetBy(refusal); unmet != nil {
+		p.challenge = s.challenge(unmet.Needs)
+	}
+	return p
+}
+
+// unmetBy is what the person has to prove, if that would lift the refusal.
+func unmetBy(refusal *layer.Refusal) (unmet *layer.Unmet) {
+	if refusal.Reason != layer.Unproven || !errors.As(refusal.Cause, &unmet) {
+		return nil
+	}
+	return unmet
 }
 
 // record writes a refusal to the log: who refused and why, never what was submitted (SYSTEM M1).
@@ -67,7 +81,7 @@ func (s *Server) record(r *http.Request, who layer.Principal, p *Problem, refusa
 
 // refuse answers a request that a layer has turned away before a route was found; transport calls it too.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refusal *layer.Refusal) {
-	(&call{s: s, w: w, r: r}).refuse(refusal)
+	(&call{s: s, w: w, r: r, route: s.unrouted(r)}).refuse(refusal)
 }
 
 // refuseBare answers what came past the edge: without pages, cookies or anything else of the application's.
@@ -85,7 +99,7 @@ func writeProblem(w http.ResponseWriter, p *Problem) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	if p.Status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.Header().Set("WWW-Authenticate", cmp.Or(p.challenge, "Bearer"))
 	}
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "5")
@@ -103,8 +117,12 @@ func (c *call) refuse(err error) {
 	p := c.s.problem(c.r, refusal)
 	c.s.record(c.r, c.who, p, refusal)
 	switch {
+	case c.route.refused != nil:
+		c.route.refused(c, p, refusal)
 	case c.wantsJSON():
 		writeProblem(c.w, p)
+	case unmetBy(refusal) != nil && c.who.Interactive():
+		c.proveAgain(unmetBy(refusal))
 	case c.mayReturn(refusal):
 		http.Redirect(c.w, c.r, signInPath+"?"+url.Values{"return": {c.r.URL.RequestURI()}}.Encode(), http.StatusSeeOther)
 	case c.route.back != "" && (refusal.Reason == layer.Invalid || refusal.Reason == layer.Conflict):
@@ -122,7 +140,8 @@ func (c *call) wantsJSON() bool {
 
 // mayReturn reports whether signing in would help: a person asked for a page without a living session.
 func (c *call) mayReturn(refusal *layer.Refusal) bool {
-	if refusal.Reason != layer.Unauthenticated || c.route.kind != page_ || c.route.run == nil {
+	page := c.route.kind == page_ && c.route.run != nil || c.route.Pattern == "GET "+stepUpPath
+	if refusal.Reason != layer.Unauthenticated || !page {
 		return false
 	}
 	_, local := transport.LocalPath(c.r.URL.RequestURI())

@@ -12,7 +12,6 @@ import (
 
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/layer"
-	"github.com/redoubt-dev/redoubt/layer/identity/signon"
 	"github.com/redoubt-dev/redoubt/layer/layertest"
 )
 
@@ -48,7 +47,7 @@ func declared(t *testing.T, w *layertest.W, pages redoubt.Renderer, change func(
 	t.Helper()
 	cfg := redoubt.Config{
 		App:    redoubt.App{Name: "Test", Version: "1", Start: func(redoubt.Parts) (redoubt.Routes, error) { return redoubt.Routes{Routes: routes, Pages: pages}, nil }},
-		Origin: layertest.Origin, DB: w.DB, Identity: w.Identity, Provider: signon.Config{Issuer: "https://sign-on.example.test"},
+		Origin: layertest.Origin, DB: w.DB, Identity: w.Identity,
 		ClaimsKey: []byte(strings.Repeat("c", 32)), TokenKey: []byte(strings.Repeat("t", 32)), InsecureWithoutPerimeter: true,
 	}
 	if change != nil {
@@ -123,8 +122,15 @@ func TestAProgramListsAllItsRoutes(t *testing.T) { // SYSTEM A6
 	}
 	want := []string{
 		"GET /admin|administrators 0", "GET /api/v1/openapi.json|public 0", "POST /api/v1/thing|members 1", "POST /csp-reports|public 2", "POST /form|members 2",
-		"POST /organization|members 2", "GET /sign-in|public 0", "GET /sign-in/callback|public 0", "POST /sign-out|members 2", "GET /signed-out|public 0",
-		"GET /slow|members 0", "GET /{$}|public 0",
+		"POST /invitations/{token}|public 2", "POST /oauth/token|public 2", "POST /organization|members 2", "POST /organizations|members 2",
+		"GET /scim/v2/Groups|scope scim:manage 0", "POST /scim/v2/Groups|scope scim:manage 2", "DELETE /scim/v2/Groups/{id}|scope scim:manage 0",
+		"GET /scim/v2/Groups/{id}|scope scim:manage 0", "PATCH /scim/v2/Groups/{id}|scope scim:manage 2", "PUT /scim/v2/Groups/{id}|scope scim:manage 2",
+		"GET /scim/v2/ResourceTypes|scope scim:manage 0", "GET /scim/v2/ResourceTypes/{id}|scope scim:manage 0", "GET /scim/v2/Schemas|scope scim:manage 0",
+		"GET /scim/v2/Schemas/{id}|scope scim:manage 0", "GET /scim/v2/ServiceProviderConfig|scope scim:manage 0", "GET /scim/v2/Users|scope scim:manage 0",
+		"POST /scim/v2/Users|scope scim:manage 2", "DELETE /scim/v2/Users/{id}|scope scim:manage 0", "GET /scim/v2/Users/{id}|scope scim:manage 0",
+		"PATCH /scim/v2/Users/{id}|scope scim:manage 2", "PUT /scim/v2/Users/{id}|scope scim:manage 2",
+		"GET /sign-in|public 0", "GET /sign-in/callback|public 0", "POST /sign-on/logout|public 2", "POST /sign-out|members 2", "GET /signed-out|public 0",
+		"GET /slow|members 0", "GET /step-up|members 0", "POST /step-up|members 2", "GET /{$}|public 0",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)

@@ -1,6 +1,7 @@
 package redoubt
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"reflect"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/gate/route"
 	"github.com/redoubt-dev/redoubt/layer/input"
 )
@@ -23,7 +25,7 @@ func (s *Server) document() (err error) {
 	s.openapi, err = input.OpenAPI(input.Info{
 		Title: s.cfg.App.Name, Version: s.cfg.App.Version, Servers: []string{s.cfg.Origin},
 		Security: []input.SecurityScheme{
-			{Name: "key", Format: "Redoubt API key", Description: "An API key, made by a person under API keys. Its scopes bound what it may do."},
+			{Name: "key", Format: "Redoubt API key", Description: "An API key, made by a person under API keys, or a machine's access token from " + TokenPath + ". Its scopes bound what it may do."},
 			{Name: "session", Cookie: "__Host-redoubt", Description: "A browser's session, from signing in. Requests that change something also carry the page's token in X-Redoubt-Token."},
 		},
 	}, ops)
@@ -41,6 +43,9 @@ func operation(r Route) input.Operation {
 	if r.Method() == "POST" && r.out.Implements(reflect.TypeFor[locator]()) {
 		op.Status = http.StatusCreated
 	}
+	if r.needs.Asks() {
+		op.Description = proof(r.needs)
+	}
 	if r.Access != route.Public {
 		var scopes []string
 		if name, ok := strings.CutPrefix(r.Access.String(), "scope "); ok {
@@ -50,6 +55,22 @@ func operation(r Route) input.Operation {
 		op.Refusals = []int{http.StatusUnauthorized, http.StatusForbidden}
 	}
 	return op
+}
+
+// proof says what a caller of a session must have proved, and what becomes of one who has not.
+func proof(needs layer.Assurance) string {
+	text := "A person must have signed in"
+	if needs.Level != "" {
+		text += " at the level " + needs.Level
+	}
+	if needs.Within != 0 {
+		text += fmt.Sprintf(" within the last %g minutes", needs.Within.Minutes())
+	}
+	text += ", else this is answered 401 with the error insufficient_user_authentication (RFC 9470)."
+	if needs.Keys {
+		return text + " API keys need no more than their scopes."
+	}
+	return text + " API keys are refused."
 }
 
 // operationID names an operation after its method and path: "getApiV1OrdersId".

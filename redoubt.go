@@ -8,14 +8,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 
+	"github.com/redoubt-dev/redoubt/backbone/mail"
 	"github.com/redoubt-dev/redoubt/backbone/migrate"
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/audit"
 	"github.com/redoubt-dev/redoubt/layer/gate/page"
 	"github.com/redoubt-dev/redoubt/layer/gate/route"
 	"github.com/redoubt-dev/redoubt/layer/identity"
-	"github.com/redoubt-dev/redoubt/layer/identity/signon"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
 	"github.com/redoubt-dev/redoubt/layer/rls"
 	"github.com/redoubt-dev/redoubt/layer/transport"
@@ -52,7 +53,9 @@ type Person struct {
 type Parts struct {
 	DB       *rls.DB
 	Identity *identity.Service
-	Provider string // the identity provider's name, as people read it
+	Provider string      // the identity provider's name, as people read it
+	Origin   string      // the public origin, for links that leave it, as in mail
+	Mail     mail.Sender // nil where no mail server is configured
 }
 
 // Routes is what an application answers.
@@ -86,12 +89,13 @@ type Config struct {
 	Origin      string                // the public origin, "https://app.example.com"; required
 	DB          *rls.DB               // required
 	Identity    *identity.Service     // required
-	Provider    signon.Config         // of the identity provider; its Issuer's origin is where forms may go
+	Deliveries  *rls.DB               // opened as redoubt_webhook, for what presents an endpoint's credential; nil leaves SCIM out
 	ClaimsKey   []byte                // the key that authenticates claims, for the page gate's own check; required
 	TokenKey    []byte                // keys the synchroniser tokens; at least 32 bytes; required
 	Edge        []perimeter.VerifyKey // whose assertions are believed
 	Audience    string                // this application's name at the edge
 	Log         *slog.Logger          // zero is slog.Default
+	Mail        mail.Sender           // sends the application's mail; nil sends none
 	ProviderTag string                // the provider's name, as people read it; zero is "your provider"
 
 	// InsecureWithoutPerimeter serves requests that carry no assertion of an edge. It is for measuring and for tests of the
@@ -104,6 +108,7 @@ type Server struct {
 	cfg       Config
 	log       *slog.Logger
 	routes    map[string]Route // by pattern
+	machines  map[string]bool  // paths that programs alone call
 	notices   map[string]string
 	gate      route.Gate
 	page      *page.Gate
@@ -125,20 +130,20 @@ func New(cfg Config) (*Server, error) {
 	if cfg.DB == nil || cfg.Identity == nil || cfg.App.Start == nil {
 		return nil, errors.New("redoubt: DB, Identity and App.Start are required")
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, routes: map[string]Route{}, notices: map[string]string{}, mux: http.NewServeMux()}
+	s := &Server{cfg: cfg, log: cfg.Log, routes: map[string]Route{}, machines: map[string]bool{}, notices: map[string]string{}, mux: http.NewServeMux()}
 	var err error
 	if s.page, err = page.New(page.Config{Key: cfg.ClaimsKey, Administers: cfg.Identity.Administers}); err != nil {
 		return nil, err
 	}
 	s.transport, err = transport.New(transport.Config{
-		Origin: cfg.Origin, FormAction: []string{identity.Origin(cfg.Provider.Issuer)}, TokenKey: cfg.TokenKey,
+		Origin: cfg.Origin, FormAction: origins(cfg.Identity.Providers()), TokenKey: cfg.TokenKey,
 		Refuse: s.refuse, Report: s.report, Log: cfg.Log,
 		RequestID: func(ctx context.Context) string { return layer.VisitFrom(ctx).RequestID },
 	})
 	if err != nil {
 		return nil, err
 	}
-	app, err := cfg.App.Start(Parts{DB: cfg.DB, Identity: cfg.Identity, Provider: cfg.ProviderTag})
+	app, err := cfg.App.Start(Parts{DB: cfg.DB, Identity: cfg.Identity, Provider: cfg.ProviderTag, Origin: cfg.Origin, Mail: cfg.Mail})
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", cfg.App.Name, err)
 	}
@@ -149,9 +154,20 @@ func New(cfg Config) (*Server, error) {
 	return s, s.perimeter()
 }
 
+// origins are where forms and redirects may go besides here: the providers at which people sign in.
+func origins(providers []identity.Provider) []string {
+	var all []string
+	for _, p := range providers {
+		if o := identity.Origin(p.SignOn.Issuer()); !slices.Contains(all, o) {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
 // perimeter puts the outermost layer around the others.
 func (s *Server) perimeter() error {
-	s.handler = s.visit(s.transport.Handler(http.HandlerFunc(s.serve)))
+	s.handler = s.visit(s.split())
 	if s.cfg.InsecureWithoutPerimeter {
 		return nil
 	}

@@ -29,6 +29,9 @@ var (
 // Scope admits every caller whose credential allows it: a person whose role has the scope, or an API key that was given it.
 func Scope(name string) Access { return route.Scope(name) }
 
+// MembersWith admits a person with a session whose role has the scope, and no API key: for pages that not everybody has, and their forms.
+func MembersWith(scope string) Access { return route.MembersWith(scope) }
+
 type kind int
 
 const (
@@ -43,6 +46,7 @@ const (
 type Route struct {
 	Pattern string
 	Access  Access
+	needs   layer.Assurance // beyond Access; see Fresh
 	kind    kind
 	in      reflect.Type
 	out     reflect.Type
@@ -50,6 +54,10 @@ type Route struct {
 	run     func(ctx context.Context, who layer.Principal, in any) (any, error)
 	serve   func(*call) error // for builtin
 	outside bool              // for builtin: a layer further out answers before any route is looked for
+
+	machines bool                                  // for builtin: programs alone call its path, without a credential, and browsers never
+	endpoint bool                                  // for builtin: an endpoint's credential says who asks, and serve reads the body itself
+	refused  func(*call, *Problem, *layer.Refusal) // for builtin: renders refusals in the form of a protocol; nil for ours
 
 	back    string // the page that a refused form shows again
 	then    string // where a form leads when it is done
@@ -115,8 +123,19 @@ func (r Route) Takes() input.Mode {
 // In is the struct that says everything which may be sent to the route, by the tags of package input.
 func (r Route) In() reflect.Type { return r.in }
 
+// Asks is who may ask, and what they have to prove, as people read it: "scope members:erase, fresh 5m".
+func (r Route) Asks() string {
+	if r.needs == (layer.Assurance{}) {
+		return r.Access.String()
+	}
+	return r.Access.String() + ", " + r.needs.String()
+}
+
+// ForPrograms reports whether programs alone call the route, without a credential of ours, and browsers never.
+func (r Route) ForPrograms() bool { return r.machines }
+
 // String is the route as people read it in lists.
-func (r Route) String() string { return fmt.Sprintf("%-45s %s", r.Pattern, r.Access) }
+func (r Route) String() string { return fmt.Sprintf("%-45s %s", r.Pattern, r.Asks()) }
 
 // methods are those that a route may have. HEAD comes with GET; OPTIONS is transport's to answer.
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
@@ -167,6 +186,10 @@ func (s *Server) mount(app Routes) error {
 			faults = append(faults, err)
 			continue
 		}
+		if err := s.gate.Need(r.Pattern, r.needs); err != nil {
+			faults = append(faults, err)
+			continue
+		}
 		if err := r.compile(); err != nil {
 			faults = append(faults, err)
 			continue
@@ -175,6 +198,7 @@ func (s *Server) mount(app Routes) error {
 			s.notices[noticeID(r.Pattern)] = r.notice
 		}
 		s.routes[r.Pattern] = r
+		s.machines[r.Path()] = s.machines[r.Path()] || r.machines
 	}
 	for _, r := range s.routes {
 		if r.back != "" && s.routes[r.back].kind != page_ || r.back != "" && s.routes[r.back].run == nil {

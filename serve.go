@@ -34,6 +34,8 @@ type call struct {
 	who     layer.Principal
 	frame   Frame
 	problem *Problem // of the refused form that this page shows again
+	fits    bool     // what was sent fits the route, and came from a page of ours if it had to
+	sent    map[string]string
 }
 
 // visit notes where the request came from, by the verified word of the edge.
@@ -113,19 +115,20 @@ func (s *Server) handle(pattern string) {
 }
 
 func (c *call) through() (err error) {
-	if c.who, err = c.s.cfg.Identity.Identify(c.r); err != nil {
+	if c.who, err = c.identify(); err != nil {
 		return err
 	}
 	if err = c.s.gate.Check(c.route.Pattern, c.who); err != nil {
 		return err
 	}
-	in := reflect.New(c.route.in)
-	if err = c.route.schema.Bind(c.r, input.Limits{}, c.target(in)); err != nil {
+	in := c.fresh()
+	if err = c.route.schema.Bind(c.bound(), input.Limits{}, c.target(in)); err != nil {
 		return err
 	}
 	if err = c.token(); err != nil {
 		return err
 	}
+	c.fits = true
 	if c.route.kind == builtin {
 		return c.route.serve(c)
 	}
@@ -135,6 +138,9 @@ func (c *call) through() (err error) {
 	}
 	return c.answer(out)
 }
+
+// fresh is an empty value of what the route takes.
+func (c *call) fresh() reflect.Value { return reflect.New(c.route.in) }
 
 // target is where Bind writes to: nothing, for a route that takes nothing.
 func (c *call) target(in reflect.Value) any {
@@ -153,12 +159,24 @@ func (c *call) token() error {
 	}
 	presented := c.r.Header.Get(transport.TokenHeader)
 	if presented == "" && c.route.kind != api {
+		c.sent = c.typed() // net/http takes the body
 		presented = c.r.PostFormValue(transport.TokenField)
 	}
 	return c.s.transport.CheckToken(c.who.CredentialID(), presented)
 }
 
+// typed is what was typed into the form that c has brought.
+func (c *call) typed() map[string]string {
+	if c.sent != nil {
+		return c.sent
+	}
+	return c.route.schema.Typed(c.r, input.Limits{})
+}
+
 func (c *call) answer(out any) error {
+	if err := c.forget(); err != nil {
+		return err
+	}
 	switch {
 	case c.route.kind == api:
 		return c.json(out)
@@ -249,10 +267,13 @@ func (c *call) fill(administratorsOnly bool) error {
 	c.frame = Frame{Application: c.s.cfg.App.Name, Path: c.r.URL.Path, Nonce: transport.Nonce(ctx), Problem: c.problem}
 	c.takeNotice()
 	if c.problem != nil {
-		c.frame.Typed = c.route.schema.Typed(c.r, input.Limits{})
+		c.frame.Typed = c.typed()
 	}
 	if !c.who.Interactive() {
 		return nil
+	}
+	if err := c.restore(); err != nil {
+		return err
 	}
 	var snap identity.Snapshot
 	administrator, err := c.s.page.Check(ctx, c.who, administratorsOnly, func(ctx context.Context, who layer.Principal) (page.State, error) {
@@ -265,7 +286,8 @@ func (c *call) fill(administratorsOnly bool) error {
 	}
 	c.frame.Token = c.s.transport.Token(c.who.CredentialID())
 	c.frame.Viewer = &Viewer{Name: snap.Name, Email: snap.Email, Profile: snap.Profile, Administrator: administrator,
-		Organization: Organization{ID: snap.Organization, Name: snap.OrganizationName}, Onboarded: snap.Onboarded}
+		Organization: Organization{ID: snap.Organization, Name: snap.OrganizationName}, Onboarded: snap.Onboarded,
+		Role: c.who.Role(), Creator: c.s.cfg.Identity.Creates(snap.Claims), May: c.who.Has}
 	for _, p := range snap.Places {
 		c.frame.Viewer.Organizations = append(c.frame.Viewer.Organizations, Organization{ID: p.ID, Name: p.Name})
 	}

@@ -31,6 +31,7 @@ type Frame struct {
 	// A form on this page that was refused: what was typed, and what is wrong, by field name. Both nil otherwise.
 	Typed   map[string]string
 	Problem *Problem
+	Kept    bool // Typed is what the viewer typed before they were sent to prove who they are; nothing is wrong with it
 }
 
 // A Viewer is who looks at a page, as the session store says at the moment of rendering (SYSTEM A2).
@@ -41,7 +42,10 @@ type Viewer struct {
 	Organization  Organization
 	Organizations []Organization // all that the person may switch to, the current one included
 	Administrator bool
-	Onboarded     bool // has completed a profile in this organization
+	Onboarded     bool                    // has completed a profile in this organization
+	Role          string                  // in this organization: "owner", "admin", "member" or "guest"
+	Creator       bool                    // may make organizations
+	May           func(scope string) bool // what their session allows, to spare them dead ends; nil for nothing
 }
 
 // An Organization is one tenant, as its members see it.
@@ -59,6 +63,8 @@ type Problem struct {
 	RequestID string        `json:"instance,omitempty"`   // to quote when asking for help
 	RefusedBy layer.Layer   `json:"refused_by,omitempty"` // which layer said no
 	Errors    []layer.Field `json:"errors,omitempty"`     // every wrong field at once
+
+	challenge string // for WWW-Authenticate, if a better proof of who the person is would lift it (RFC 9470)
 }
 
 // Field returns what is wrong with the named field, for showing beside it; empty for nothing. It accepts a nil Problem.

@@ -225,7 +225,7 @@ func (t task) open(ctx context.Context, app redoubt.App, edge []perimeter.Verify
 		return nil, nil, err
 	}
 	done := func() { ids.Close(); db.Close() }
-	server, err := redoubt.New(redoubt.Config{App: app, Origin: t.Origin, DB: db, Identity: ids, Provider: provider(), ClaimsKey: t.ClaimsKey, TokenKey: t.TokenKey,
+	server, err := redoubt.New(redoubt.Config{App: app, Origin: t.Origin, DB: db, Identity: ids, ClaimsKey: t.ClaimsKey, TokenKey: t.TokenKey,
 		Edge: edge, Audience: app.Name, InsecureWithoutPerimeter: edge == nil, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))})
 	if err != nil {
 		done()
@@ -247,7 +247,7 @@ func openStores(ctx context.Context, app redoubt.App, s stores) (*rls.DB, *ident
 	if err != nil {
 		return nil, nil, err
 	}
-	ids, err := identity.Open(ctx, identity.Config{Connection: s.IdentityDatabase, Provider: p, Key: s.ClaimsKey, Scopes: app.Scopes})
+	ids, err := identity.Open(ctx, identity.Config{Connection: s.IdentityDatabase, Providers: []identity.Provider{{SignOn: p}}, Key: s.ClaimsKey, Scopes: app.Scopes})
 	if err != nil {
 		db.Close()
 		return nil, nil, err

@@ -2,10 +2,13 @@ package command_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +16,10 @@ import (
 	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/redoubt-dev/redoubt/internal/browser"
+	"github.com/redoubt-dev/redoubt/internal/postgres"
 )
 
 // A tab is a person at a browser of their own.
@@ -215,6 +220,84 @@ func TestAStoppedMemberIsOutAtTheNextClick(t *testing.T) { // SYSTEM I7, A2
 	alice.sees("The member may come back.")
 	bob.open("/orders")
 	bob.sees("Orders")
+}
+
+// TestAKeyIsMadeByWhoeverIsThere makes a key with a session whose person has not proved for an hour who they are: the form is kept while
+// they do, is shown again as it was, and is sent by their own hand.
+func TestAKeyIsMadeByWhoeverIsThere(t *testing.T) { // SYSTEM I6
+	dir := dataDir(t)
+	up := mustStart(t, dir)
+	bob := browse(t, up)
+	bob.signIn("dev-bob")
+	bob.sees("What members of Acme are saying")
+	up.tire(t, dir, "dev-bob")
+	bob.open("/keys")
+	bob.fill(`#f-name`, "The till's printer")
+	bob.do(chromedp.Click(chromedp.CSS(`input[name="scopes"][value="orders:read"]`)), chromedp.Click(chromedp.CSS(`input[name="scopes"][value="products:read"]`)),
+		chromedp.Evaluate[chromedp.Void](`document.querySelector('select[name="expires_in_days"]').value = "365"`))
+	bob.click(`form[action="/keys"] button.button-primary`)
+	bob.sees("Confirm that it is you")
+	bob.sees("What you entered is kept for 10 minutes")
+	bob.lacks("The till's printer")
+	bob.shots("step-up")
+	bob.click(`form[action="/step-up"] button`)
+	bob.sees("anyone can become anyone") // the provider asks, although it knows him
+	bob.shots("step-up-provider")
+	bob.click(`button[value="dev-bob"]`)
+	bob.sees("Nothing has been done yet. Your form is here as you left it")
+	got, err := chromedp.Run(bob.ctx, chromedp.Evaluate[string](`[document.querySelector("#f-name").value, ...[...document.querySelectorAll('input[name="scopes"]:checked')].map(x => x.value),
+		document.querySelector('select[name="expires_in_days"]').value].join(" ")`))
+	if want := "The till's printer products:read orders:read 365"; err != nil || got != want {
+		t.Errorf("the form holds %q (%v), want %q", got, err, want)
+	}
+	bob.shots("step-up-back")
+	bob.click(`form[action="/keys"] button.button-primary`)
+	bob.sees("rdk_")
+	bob.shots("step-up-done")
+}
+
+// tire lets an hour pass since somebody proved who they are, for all their sessions: in the claims, with the key that seals them, and
+// in the database's own note.
+func (r *running) tire(t *testing.T, dir, subject string) {
+	t.Helper()
+	read := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(dir, "secrets", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(text))
+	}
+	pids, err := filepath.Glob(filepath.Join(dir, "*", "postmaster.pid"))
+	if err != nil || len(pids) != 1 {
+		t.Fatalf("the database's folder: %q, %v", pids, err)
+	}
+	pid, err := os.ReadFile(pids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), postgres.Address(strings.Split(string(pid), "\n")[4], "postgres", read("postgres"), "redoubt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	rows, err := conn.Query(t.Context(), `select s.hash, s.claims from identity.session s join identity.person p on p.id = s.person_id where p.subject = $1`, subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Hash, Claims []byte }])
+	if err != nil || len(sessions) == 0 {
+		t.Fatalf("%d sessions, %v", len(sessions), err)
+	}
+	ago := time.Now().Add(-time.Hour)
+	for _, s := range sessions {
+		claims := regexp.MustCompile(`"auth_time":\d+`).ReplaceAll(s.Claims, fmt.Appendf(nil, `"auth_time":%d`, ago.Unix()))
+		mac := hmac.New(sha256.New, []byte(read("claims-key")))
+		mac.Write(append(append([]byte("redoubt session claims\x00"), s.Hash...), claims...))
+		if _, err := conn.Exec(t.Context(), `update identity.session set claims = $2, mac = $3, auth_time = $4 where hash = $1`, s.Hash, claims, mac.Sum(nil), ago); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestAStrangerIsRefusedWithAClearPage(t *testing.T) { // SYSTEM I1

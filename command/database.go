@@ -18,7 +18,7 @@ import (
 	"github.com/redoubt-dev/redoubt/internal/postgres"
 )
 
-var secretNames = []string{"postgres", "redoubt-migrator", "redoubt-app", "redoubt-identity", "claims-key", "token-key", "client-secret"}
+var secretNames = []string{"postgres", "redoubt-migrator", "redoubt-app", "redoubt-identity", "redoubt-webhook", "claims-key", "token-key", "client-secret"}
 
 func (s *system) startDatabase(ctx context.Context) error {
 	if err := s.dir.create(); err != nil {
@@ -186,7 +186,8 @@ func createDatabase(ctx context.Context, admin string) error {
 }
 
 func (s *system) migrate(ctx context.Context) error {
-	passwords := map[string]string{"redoubt_migrator": s.secrets["redoubt-migrator"], "redoubt_app": s.secrets["redoubt-app"], "redoubt_identity": s.secrets["redoubt-identity"]}
+	passwords := map[string]string{"redoubt_migrator": s.secrets["redoubt-migrator"], "redoubt_app": s.secrets["redoubt-app"], "redoubt_identity": s.secrets["redoubt-identity"],
+		"redoubt_webhook": s.secrets["redoubt-webhook"]}
 	n, err := migrate.Run(ctx, migrate.Config{
 		Admin: s.admin, Migrator: func() string { return s.database("redoubt_migrator", passwords["redoubt_migrator"]) },
 		Lines: append(redoubt.LayerSchema(), s.app.Schema...), Roles: passwords, Assert: redoubt.Isolated,

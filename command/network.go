@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,12 +15,13 @@ import (
 
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/internal/devidp"
+	"github.com/redoubt-dev/redoubt/internal/devmail"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
 	"github.com/redoubt-dev/redoubt/layer/perimeter/provision"
 )
 
 // ports are the addresses that up listens on. They are taken first, so that each part can be told where the others are.
-type ports struct{ public, plain, provider net.Listener }
+type ports struct{ public, plain, provider, mail, mailbox net.Listener }
 
 func (s *system) listen(context.Context) (err error) {
 	if s.keys, err = provision.Open(s.dir.tls(), nil); err != nil {
@@ -34,6 +36,13 @@ func (s *system) listen(context.Context) (err error) {
 	if s.ports.provider, err = s.providerPort(); err != nil {
 		return err
 	}
+	if s.ports.mail, err = s.port("", "127.0.0.1:0"); err != nil {
+		return err
+	}
+	if s.ports.mailbox, err = s.mailboxPort(); err != nil {
+		return err
+	}
+	s.mailbox = browserAddress("127.0.0.1", s.ports.mailbox) + devmail.Path
 	s.origin = browserAddress("localhost", s.ports.public)
 	s.issuer = browserAddress("127.0.0.1", s.ports.provider)
 	s.plainURL = "http://localhost:" + portOf(s.ports.plain)
@@ -65,6 +74,16 @@ func (s *system) providerPort() (net.Listener, error) {
 		}
 	}
 	return nil, errors.New("no port of this machine is free for the identity provider")
+}
+
+// mailboxPort takes the port beside the usual ones, or any.
+func (s *system) mailboxPort() (net.Listener, error) {
+	if _, port, _ := net.SplitHostPort(s.flags.listen); port == "8443" {
+		if l, err := s.port("", "127.0.0.1:8445"); err == nil {
+			return l, nil
+		}
+	}
+	return s.port("", "127.0.0.1:0")
 }
 
 // takePort listens on address, and says whose mistake it is if that does not work.
@@ -127,8 +146,16 @@ func (s *system) background(run func() error) {
 }
 
 func (s *system) startProvider(ctx context.Context) error {
-	provider, err := devidp.New(devidp.Config{Issuer: s.issuer, People: devPeople(), Clients: []devidp.Client{{
-		ID: s.app.Name, Secret: s.secrets["client-secret"], RedirectURIs: []string{s.origin + redoubt.CallbackPath}, PostLogoutRedirectURIs: []string{s.origin + redoubt.SignedOutPath},
+	ca, err := os.ReadFile(s.keys.CAFile)
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	// It tells the application of sign-outs, through the edge as everybody does.
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}, IdleConnTimeout: time.Minute}}
+	provider, err := devidp.New(devidp.Config{Issuer: s.issuer, People: devPeople(), HTTP: client, Clients: []devidp.Client{{
+		ID: s.app.Name, BackchannelLogoutURI: s.origin + redoubt.LogoutPath, Secret: s.secrets["client-secret"], RedirectURIs: []string{s.origin + redoubt.CallbackPath}, PostLogoutRedirectURIs: []string{s.origin + redoubt.SignedOutPath},
 	}}})
 	if err != nil {
 		return err
@@ -142,6 +169,20 @@ func (s *system) startProvider(ctx context.Context) error {
 	return nil
 }
 
+// startMail catches the application's mail in this process, and shows it on a port of its own: not behind the edge, which knows one
+// application and no other door, and not in the application's process, which in a release is the same program.
+func (s *system) startMail(context.Context) error {
+	catcher := &devmail.Catcher{}
+	server := &http.Server{Handler: catcher, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: s.keys.Edge.GetCertificate}}
+	s.background(func() error { return catcher.Serve(s.ports.mail) })
+	s.background(func() error { return server.ServeTLS(s.ports.mailbox, "", "") })
+	s.later(server.Shutdown)
+	s.tell.step("mail", s.mailbox+", where it is caught")
+	return nil
+}
+
 // applicationOrder is what the application's process is told.
 func (s *system) applicationOrder() (order, error) {
 	ca, err := os.ReadFile(s.keys.CAFile)
@@ -152,8 +193,11 @@ func (s *system) applicationOrder() (order, error) {
 		Origin: s.origin, Audience: s.app.Name, Edge: s.ports.public.Addr().String(),
 		Database:         s.database("redoubt_app", s.secrets["redoubt-app"]),
 		IdentityDatabase: s.database("redoubt_identity", s.secrets["redoubt-identity"]),
+		DeliveryDatabase: s.database("redoubt_webhook", s.secrets["redoubt-webhook"]),
 		ClaimsKey:        []byte(s.secrets["claims-key"]), TokenKey: []byte(s.secrets["token-key"]),
 		Issuer: s.issuer, ClientID: s.app.Name, ClientSecret: s.secrets["client-secret"], ProviderCA: ca, ProviderName: "Your development sign-on",
+		CreatorGroup: creatorGroup, MailServer: s.ports.mail.Addr().String(),
+		MachineIssuers: s.flags.machineIssuers,
 	}
 	return o, o.setLink(s.keys.Application)
 }

@@ -36,15 +36,16 @@ type castMember struct {
 	subject, email, name, note string
 	member                     []layer.OrgID
 	administers                []layer.OrgID
+	creates                    bool // organizations
 }
 
 var cast = []castMember{
-	{"dev-alice", "alice@acme.test", "Alice Archer", "Acme · administrator", []layer.OrgID{acme}, []layer.OrgID{acme}},
-	{"dev-bob", "bob@acme.test", "Bob Baker", "Acme · member", []layer.OrgID{acme}, nil},
-	{"dev-carol", "carol@globex.test", "Carol Chen", "Globex · administrator", []layer.OrgID{globex}, []layer.OrgID{globex}},
-	{"dev-dave", "dave@globex.test", "Dave Dietrich", "Globex · member", []layer.OrgID{globex}, nil},
-	{"dev-erin", "erin@both.test", "Erin Eze", "Acme and Globex · member", []layer.OrgID{acme, globex}, nil},
-	{"dev-mallory", "mallory@outside.test", "Mallory Moss", "invited nowhere", nil, nil},
+	{"dev-alice", "alice@acme.test", "Alice Archer", "Acme · administrator", []layer.OrgID{acme}, []layer.OrgID{acme}, true},
+	{"dev-bob", "bob@acme.test", "Bob Baker", "Acme · member", []layer.OrgID{acme}, nil, false},
+	{"dev-carol", "carol@globex.test", "Carol Chen", "Globex · administrator", []layer.OrgID{globex}, []layer.OrgID{globex}, false},
+	{"dev-dave", "dave@globex.test", "Dave Dietrich", "Globex · member", []layer.OrgID{globex}, nil, false},
+	{"dev-erin", "erin@both.test", "Erin Eze", "Acme and Globex · member", []layer.OrgID{acme, globex}, nil, false},
+	{"dev-mallory", "mallory@outside.test", "Mallory Moss", "invited nowhere", nil, nil, false},
 }
 
 func (c castMember) groups() []string {
@@ -52,8 +53,14 @@ func (c castMember) groups() []string {
 	for _, org := range c.administers {
 		groups = append(groups, identity.AdministratorGroup(org))
 	}
+	if c.creates {
+		groups = append(groups, creatorGroup)
+	}
 	return groups
 }
+
+// creatorGroup is the development provider's group whose people may make organizations.
+const creatorGroup = "redoubt:creators"
 
 func devPeople() []devidp.Person {
 	var people []devidp.Person
@@ -240,7 +247,7 @@ func (s *system) newKey(ctx context.Context, db *rls.DB, ids *identity.Service, 
 func (t *teller) ready(s *system) {
 	slices.SortStableFunc(s.people, func(a, b devPerson) int { return cmp.Compare(a.Organization, b.Organization) })
 	if t.json {
-		t.event(map[string]any{"event": "ready", "url": s.origin, "http_url": s.plainURL, "issuer": s.issuer, "ca_file": s.keys.CAFile, "app_pid": s.child.pid(),
+		t.event(map[string]any{"event": "ready", "url": s.origin, "http_url": s.plainURL, "issuer": s.issuer, "mail": s.mailbox, "ca_file": s.keys.CAFile, "app_pid": s.child.pid(),
 			"seconds": seconds(time.Since(t.begun)), "people": s.people, "strangers": []string{"mallory@outside.test"},
 			"warning": "development profile: anyone can become anyone, and API keys are shown"})
 		return
@@ -252,6 +259,7 @@ func (t *teller) ready(s *system) {
 	fmt.Fprintf(t.out, "  %-20s %-8s %s\n\n", "mallory@outside.test", "nowhere", "is known to the provider, and refused here")
 	fmt.Fprintf(t.out, "  The keys are for development. Try one:\n")
 	fmt.Fprintf(t.out, "    curl --cacert %s -H 'Authorization: Bearer %s' %s/api/v1/orders\n\n", s.keys.CAFile, s.people[0].APIKey, s.origin)
+	fmt.Fprintf(t.out, "  Mail that it sends is at %s\n", s.mailbox)
 	fmt.Fprintf(t.out, "  A browser warns about the certificate until you run  redoubt trust\n")
 	fmt.Fprintf(t.out, "  Logs are in %s. Ctrl-C ends everything.\n\n", s.dir)
 }

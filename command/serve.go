@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	netmail "net/mail"
 	"os"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"crypto/x509"
 
 	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/backbone/mail"
 	"github.com/redoubt-dev/redoubt/layer/identity"
 	"github.com/redoubt-dev/redoubt/layer/identity/signon"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
@@ -34,6 +36,7 @@ type order struct {
 
 	Database         string `json:"database"`          // as redoubt_app
 	IdentityDatabase string `json:"identity_database"` // as redoubt_identity
+	DeliveryDatabase string `json:"delivery_database"` // as redoubt_webhook; empty leaves out what endpoints present their credential for
 	ClaimsKey        []byte `json:"claims_key"`
 	TokenKey         []byte `json:"token_key"`
 
@@ -47,6 +50,16 @@ type order struct {
 	ClientSecret string `json:"client_secret"`
 	ProviderCA   []byte `json:"provider_ca"` // PEM; empty for the system's authorities
 	ProviderName string `json:"provider_name"`
+
+	CreatorGroup string `json:"creator_group"` // of the provider's, whose people may make organizations; empty for nobody
+	MailServer   string `json:"mail_server"`   // on this machine alone, where up catches mail; empty sends none
+
+	MachineIssuers []string `json:"machine_issuers"` // whose tokens machines exchange
+}
+
+// machines says whom organizations may trust, and how a token names one of them.
+func machines(origin string, issuers []string) identity.Machines {
+	return identity.Machines{Issuers: issuers, Audience: origin + "/organizations/"}
 }
 
 // maxOrder bounds what serve reads.
@@ -70,7 +83,7 @@ func (o order) link() (tls.Certificate, error) {
 }
 
 func (o order) provider() signon.Config {
-	cfg := signon.Config{Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: o.ClientSecret, RedirectURL: o.Origin + redoubt.CallbackPath}
+	cfg := signon.Config{Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: o.ClientSecret, RedirectURL: o.Origin + redoubt.CallbackPath, Refresh: true}
 	if block, _ := pem.Decode(o.ProviderCA); block != nil {
 		roots := x509.NewCertPool()
 		roots.AppendCertsFromPEM(o.ProviderCA)
@@ -80,6 +93,18 @@ func (o order) provider() signon.Config {
 		}}
 	}
 	return cfg
+}
+
+// sender is who takes the application's mail; nil if nobody does.
+func (o order) sender(name string) (mail.Sender, error) {
+	if o.MailServer == "" {
+		return nil, nil
+	}
+	s, err := mail.New(mail.Config{Address: o.MailServer, From: (&netmail.Address{Name: name, Address: "no-reply@localhost.localdomain"}).String(), InsecureLoopback: true})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func serveCommand(app redoubt.App) *cobra.Command {
@@ -139,15 +164,39 @@ func (o order) open(ctx context.Context, app redoubt.App, log *slog.Logger) (*re
 	if err != nil {
 		return nil, nil, err
 	}
+	hooks, closeHooks, err := o.deliveries(ctx)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	closeStores := done
+	done = func() { closeHooks(); closeStores() }
+	sender, err := o.sender(app.Name)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
 	server, err := redoubt.New(redoubt.Config{
-		App: app, Origin: o.Origin, DB: db, Identity: ids, Provider: o.provider(), ProviderTag: o.ProviderName, ClaimsKey: o.ClaimsKey, TokenKey: o.TokenKey,
-		Edge: o.EdgeKeys, Audience: o.Audience, Log: log,
+		App: app, Origin: o.Origin, DB: db, Identity: ids, Deliveries: hooks, ProviderTag: o.ProviderName, ClaimsKey: o.ClaimsKey, TokenKey: o.TokenKey,
+		Edge: o.EdgeKeys, Audience: o.Audience, Log: log, Mail: sender,
 	})
 	if err != nil {
 		done()
 		return nil, nil, err
 	}
 	return server, done, nil
+}
+
+// deliveries opens the database for what presents an endpoint's credential, if there is a password for it.
+func (o order) deliveries(ctx context.Context) (*rls.DB, func(), error) {
+	if o.DeliveryDatabase == "" {
+		return nil, func() {}, nil
+	}
+	db, err := rls.Open(ctx, rls.Config{Connection: o.DeliveryDatabase, MaxConns: 8})
+	if err != nil {
+		return nil, nil, err
+	}
+	return db, db.Close, nil
 }
 
 func (o order) stores(ctx context.Context, app redoubt.App) (*rls.DB, *identity.Service, func(), error) {
@@ -159,7 +208,8 @@ func (o order) stores(ctx context.Context, app redoubt.App) (*rls.DB, *identity.
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	ids, err := identity.Open(ctx, identity.Config{Connection: o.IdentityDatabase, Provider: provider, Key: o.ClaimsKey, Scopes: app.Scopes})
+	ids, err := identity.Open(ctx, identity.Config{Connection: o.IdentityDatabase, Providers: []identity.Provider{{SignOn: provider}}, Key: o.ClaimsKey, Scopes: app.Scopes,
+		Machines: machines(o.Origin, o.MachineIssuers), CreatorGroup: o.CreatorGroup})
 	if err != nil {
 		db.Close()
 		return nil, nil, nil, err

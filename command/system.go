@@ -27,6 +27,7 @@ type system struct {
 	origin   string
 	plainURL string
 	issuer   string
+	mailbox  string // where caught mail is shown
 	ports    ports
 
 	remembered memory // of earlier runs
@@ -54,7 +55,7 @@ func (s *system) stop() error {
 // start starts every part, from the inside out.
 func (s *system) start(ctx context.Context) error {
 	s.failed = make(chan error, 8)
-	for _, step := range []func(context.Context) error{s.startDatabase, s.migrate, s.recall, s.listen, s.startProvider, s.fill, s.startEdge, s.startApplication} {
+	for _, step := range []func(context.Context) error{s.startDatabase, s.migrate, s.recall, s.listen, s.startProvider, s.startMail, s.fill, s.startEdge, s.startApplication} {
 		err := step(ctx)
 		if ctx.Err() != nil {
 			return errors.New("interrupted before everything had started")

@@ -27,6 +27,8 @@ type upFlags struct {
 	databaseURL string
 	json        bool
 	reset       bool
+
+	machineIssuers []string
 }
 
 const upLong = `Starts everything on this machine, in one process tree: a private PostgreSQL on a Unix socket, a development identity
@@ -50,6 +52,7 @@ func upCommand(app redoubt.App) *cobra.Command {
 	c.Flags().StringVar(&f.databaseURL, "database-url", "", "use this PostgreSQL database, as an administrator, instead of a private one (REDOUBT_DATABASE_URL)")
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line, for machines")
 	c.Flags().BoolVar(&f.reset, "reset", false, "throw away the data of earlier runs first; certificates stay")
+	c.Flags().StringArrayVar(&f.machineIssuers, "machine-issuer", nil, "an OpenID Connect issuer, such as a CI's, whose machines organizations may trust; may be repeated")
 	return c
 }
 
@@ -114,6 +117,9 @@ func (f *upFlags) check() error {
 		return usageError{fmt.Errorf("--data-dir: %w", err)}
 	}
 	f.dataDir = abs
+	if err := machines("https://localhost", f.machineIssuers).Check(); err != nil {
+		return usageError{fmt.Errorf("--machine-issuer: %w", err)}
+	}
 	if f.databaseURL == "" { // not the flag's default, which help would show with its password
 		f.databaseURL = os.Getenv("REDOUBT_DATABASE_URL")
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/redoubt-dev/redoubt/commons/bookmark"
 	"github.com/redoubt-dev/redoubt/commons/community"
 	"github.com/redoubt-dev/redoubt/commons/course"
+	"github.com/redoubt-dev/redoubt/commons/directory"
+	"github.com/redoubt-dev/redoubt/commons/organization"
 	"github.com/redoubt-dev/redoubt/commons/shop"
 	"github.com/redoubt-dev/redoubt/commons/web"
 	"github.com/redoubt-dev/redoubt/layer/identity"
@@ -32,7 +34,17 @@ var App = redoubt.App{
 			"courses:read", "progress:write", "bookmarks:read", "bookmarks:write",
 			"products:read", "orders:read", "orders:write",
 		},
-		Administrator: []string{"members:read", "members:write", "members:erase", "audit:read", "posts:moderate", "courses:write", "products:write", "orders:read-all", "orders:manage"},
+		Owner: []string{
+			"members:read", "members:write", "members:invite", "roles:write", "organization:write",
+			"posts:moderate", "courses:write", "products:write", "orders:read-all", "orders:manage",
+		},
+		Admin: []string{"members:read", "members:write", "members:invite", "roles:write", "posts:moderate", "courses:write", "products:write", "orders:read-all"},
+		Guest: []string{"profile:read", "profile:write", "sessions:write", "posts:read", "comments:read", "courses:read", "products:read"},
+		Grantable: []string{
+			"posts:write", "comments:write", "posts:moderate", "progress:write", "bookmarks:read", "bookmarks:write", "courses:write",
+			"products:write", "orders:read", "orders:write", "orders:read-all", "orders:manage", "members:read", "members:invite",
+		},
+		Administrator: []string{"members:read", "members:write", "members:invite", "roles:write", "organization:write", "members:erase", "audit:read", "machines:write", "endpoints:write", "scim:manage", "posts:moderate", "courses:write", "products:write", "orders:read-all", "orders:manage"},
 	},
 	Start:      start,
 	Onboarding: "/onboarding",
@@ -50,6 +62,12 @@ func start(p redoubt.Parts) (redoubt.Routes, error) {
 	routes.Routes = append(routes.Routes, course.New(p.DB).Routes()...)
 	routes.Routes = append(routes.Routes, bookmark.New(p.DB).Routes()...)
 	routes.Routes = append(routes.Routes, shop.New(p.DB).Routes()...)
+	org, err := organization.New(p)
+	if err != nil {
+		return redoubt.Routes{}, err
+	}
+	routes.Routes = append(routes.Routes, org.Routes()...)
+	routes.Routes = append(routes.Routes, directory.New(p).Routes()...)
 	routes.Routes = append(routes.Routes, account.New(p.DB, p.Identity, p.Provider).Routes()...)
 	return routes, nil
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/layer"
@@ -33,6 +34,7 @@ var roles = []role{
 	{"stopped", func(m *matrix) *layertest.Caller { return m.stopped }},
 	{"member", func(m *matrix) *layertest.Caller { return m.cast.member.SignIn("Acme").Browser() }},
 	{"administrator", func(m *matrix) *layertest.Caller { return m.boss.SignIn("Acme").Browser() }},
+	{"admin, stale", func(m *matrix) *layertest.Caller { return m.boss.Stale().Browser() }},
 	{"outsider", func(m *matrix) *layertest.Caller { return m.outsider.SignIn("Globex").Browser() }},
 	{"member's key", func(m *matrix) *layertest.Caller { return m.memberKey }},
 	{"admin's key", func(m *matrix) *layertest.Caller { return m.bossKey }},
@@ -41,13 +43,17 @@ var roles = []role{
 
 // public are the routes that no gate guards, with the reason why. It is not written by -update, and only shrinks.
 var public = map[string]string{
-	"GET /{$}":                 "welcomes strangers, and shows a member their feed by the rows that are theirs",
-	"GET /assets/{path}":       "styles and pictures, the same for everybody",
-	"GET /sign-in":             "leads to the provider",
-	"GET /sign-in/callback":    "comes back from there; identity verifies what it says",
-	"GET /signed-out":          "says so, to somebody who is a stranger by then",
-	"GET /api/v1/openapi.json": "describes the interface, without a word about what is in it",
-	"POST /csp-reports":        "hears browsers, which send no credential; it answers nothing and changes nothing",
+	"GET /{$}":                  "welcomes strangers, and shows a member their feed by the rows that are theirs",
+	"GET /assets/{path}":        "styles and pictures, the same for everybody",
+	"GET /sign-in":              "leads to the provider",
+	"GET /invitations/{token}":  "shows an invitation to whoever holds its link; identity finds it by the hash of a secret of 256 bits",
+	"POST /invitations/{token}": "leads to the provider, to come back as somebody whose verified address it was sent to",
+	"GET /sign-in/callback":     "comes back from there; identity verifies what it says",
+	"GET /signed-out":           "says so, to somebody who is a stranger by then",
+	"GET /api/v1/openapi.json":  "describes the interface, without a word about what is in it",
+	"POST /sign-on/logout":      "hears identity providers, whose signed word ends sessions and does nothing else",
+	"POST /oauth/token":         "exchanges a machine's token for one of ours; identity verifies what its issuer says",
+	"POST /csp-reports":         "hears browsers, which send no credential; it answers nothing and changes nothing",
 }
 
 // A matrix asks every route as every role, about an object in every state.
@@ -76,10 +82,11 @@ func newMatrix(t *testing.T) *matrix {
 	return m
 }
 
+// keys are made by new sessions: of those of one person, only the last lived (SYSTEM I5).
 func (m *matrix) keys() {
-	m.memberKey, m.bossKey = m.cast.member.WithKey(), m.boss.WithKey()
+	m.memberKey, m.bossKey = m.cast.member.SignIn("Acme").WithKey(), m.boss.SignIn("Acme").WithKey()
 	for _, scope := range []string{"profile:read", "posts:read"} {
-		m.bare[redoubt.Scope(scope)] = m.cast.member.WithKey(scope)
+		m.bare[redoubt.Scope(scope)] = m.cast.member.SignIn("Acme").WithKey(scope)
 	}
 }
 
@@ -126,6 +133,7 @@ func (m *matrix) ask(role string, r redoubt.Route, s state) *layertest.Response 
 
 func (m *matrix) forget(role string, r redoubt.Route, s state) {
 	delete(m.callers, role)
+	delete(m.callers, "admin, stale") // whose session the administrator may have ended
 	delete(m.made, place(r, s))
 	if aboutOf(r) == "" {
 		clear(m.made)
@@ -201,7 +209,7 @@ func render(all []row) string {
 	last := ""
 	for _, x := range all {
 		if x.route.Pattern != last {
-			fmt.Fprintf(&b, "\n%s   (%s)\n", x.route.Pattern, x.route.Access)
+			fmt.Fprintf(&b, "\n%s   (%s)\n", x.route.Pattern, x.route.Asks())
 		}
 		last = x.route.Pattern
 		line("    "+cmp.Or(x.state, "—"), x.cells)
@@ -272,8 +280,18 @@ func untrue(all []row) (faults []string) {
 			continue
 		}
 		for _, role := range []string{"stranger", "expired", "stopped", "key without it"} {
+			if strings.HasPrefix(x.route.Path(), redoubt.SCIMPrefix) && x.cells[columns[role]] == "✘ 401 identity" {
+				continue // an API key is no endpoint's credential, whatever its scopes
+			}
 			if c := x.cells[columns[role]]; !strings.HasSuffix(c, string(layer.GateRoute)) {
 				faults = append(faults, fmt.Sprintf("%s: %s gets %s past the first gate", at, role, c))
+			}
+		}
+		if needs := x.route.Needs(); needs.Asks() { // SYSTEM I6
+			for _, role := range []string{"admin, stale", "member's key", "admin's key"} {
+				if c := x.cells[columns[role]]; !strings.HasSuffix(c, string(layer.GateRoute)) && (role == "admin, stale" || !needs.Keys) {
+					faults = append(faults, fmt.Sprintf("%s: %s, who proves nothing, gets %s past the first gate", at, role, c))
+				}
 			}
 		}
 		if strings.HasPrefix(x.cells[columns["outsider"]], "✔") && x.state != "" && x.state != theirs && !slices.Contains(indifferent, x.route.Pattern) {
@@ -320,14 +338,18 @@ func TestEveryRouteRefuses(t *testing.T) { // SYSTEM A1, A4, A6
 			if !listed {
 				m.refusals(t, r, states[0])
 			}
-			if r.Pattern == "POST /csp-reports" {
+			if r.Pattern == "POST /csp-reports" || provisions(r) {
 				return // answers 204 to everything: a browser does not read it
 			}
 			c := m.caller("administrator", r)
 			extra := request(t, c, r, m.ids(r, states[0]))
 			extra.URL.RawQuery = "undeclared=1"
 			extra.RequestURI += "?undeclared=1"
-			c.Do(extra).Refused(http.StatusUnprocessableEntity, layer.Input)
+			status := http.StatusUnprocessableEntity
+			if r.ForPrograms() {
+				status = http.StatusBadRequest // in the form of their protocol
+			}
+			c.Do(extra).Refused(status, layer.Input)
 		})
 	}
 	for pattern := range public {
@@ -337,27 +359,56 @@ func TestEveryRouteRefuses(t *testing.T) { // SYSTEM A1, A4, A6
 	}
 }
 
+// provisions tells the routes by which an identity provider announces people. They take the credential of an endpoint alone, so that
+// nobody of the matrix gets further than a stranger; layer/identity/scim attacks them with one.
+func provisions(r redoubt.Route) bool { return strings.HasPrefix(r.Path(), redoubt.SCIMPrefix) }
+
+// scopeOf is the scope that r's access names; empty if it names none.
+func scopeOf(r redoubt.Route) string {
+	if scope, ok := strings.CutPrefix(r.Access.String(), "members with "); ok {
+		return scope
+	}
+	scope, _ := strings.CutPrefix(r.Access.String(), "scope ")
+	if scope == r.Access.String() {
+		return ""
+	}
+	return scope
+}
+
 // refusals asks r as each kind of caller whom it must refuse, and as one whom it must not.
 func (m *matrix) refusals(t *testing.T, r redoubt.Route, s state) {
 	status := http.StatusUnauthorized
-	if r.Method() == http.MethodGet && !strings.HasPrefix(r.Path(), "/api/") {
+	if r.Method() == http.MethodGet && !strings.HasPrefix(r.Path(), "/api/") && !provisions(r) {
 		status = http.StatusSeeOther // to sign in
 	}
 	for _, role := range []string{"stranger", "expired", "stopped"} {
 		m.ask(role, r, s).Refused(status, layer.GateRoute)
 	}
+	if r.Needs().Asks() {
+		if status == http.StatusUnauthorized && !strings.HasPrefix(r.Path(), "/api/") {
+			status = http.StatusSeeOther // to prove who they are
+		}
+		m.ask("admin, stale", r, s).Refused(status, layer.GateRoute)
+	}
 	scope, scoped := strings.CutPrefix(r.Access.String(), "scope ")
 	switch {
+	case provisions(r):
+		m.ask("administrator", r, s).Refused(status, layer.GateRoute)
+		m.ask("admin's key", r, s).Refused(status, layer.Identity)
+		return
 	case scoped:
 		m.ask("key without it", r, s).Refused(http.StatusForbidden, layer.GateRoute)
 		if !m.cast.member.Principal().Has(scope) {
 			m.ask("member", r, s).Refused(http.StatusForbidden, layer.GateRoute)
 		}
-	case r.Access == redoubt.Administrators:
+	case r.Access == redoubt.Administrators || scopeOf(r) != "" && !m.cast.member.Principal().Has(scopeOf(r)):
 		m.ask("member", r, s).NotFound(layer.GateRoute)
 		m.ask("admin's key", r, s).Refused(http.StatusForbidden, layer.GateRoute)
 	default:
 		m.ask("member's key", r, s).Refused(http.StatusForbidden, layer.GateRoute)
+	}
+	if r.Pattern == "GET /step-up" {
+		return // shows itself to whoever was sent there from a route that asks for it, and is not there for anybody else
 	}
 	if by, _ := m.ask("administrator", r, s).RefusedBy(); by == layer.GateRoute {
 		t.Error("an administrator is refused too") // who may ask for everything
@@ -391,6 +442,15 @@ func TestAnUntrueMatrixIsFoundOut(t *testing.T) { // SYSTEM A4, A6
 		{"an empty cell", "no cell", func(all []row) { all[0].cells[at("member")] = "" }},
 		{"a stranger who is answered", "past the first gate", func(all []row) { all[0].cells[at("stranger")] = "✔ 200" }},
 		{"a stopped member whom only the rows refuse", "past the first gate", func(all []row) { all[2].cells[at("stopped")] = "404 rls" }},
+		{"a stale session that is answered", "proves nothing", func(all []row) {
+			all[0].route = all[0].route.Fresh(time.Minute)
+			all[0].cells[at("admin, stale")] = "✔ 200"
+			all[0].cells[at("member's key")], all[0].cells[at("admin's key")] = "✘ 403 gate/route", "✘ 403 gate/route"
+		}},
+		{"a key that passes where a proof is asked for", "proves nothing", func(all []row) {
+			all[0].route = all[0].route.Assured("mfa")
+			all[0].cells[at("admin, stale")], all[0].cells[at("admin's key")] = "✘ 303 gate/route", "✘ 403 gate/route"
+		}},
 		{"an outsider who is answered", "an outsider is answered", func(all []row) { all[0].cells[at("outsider")] = "✔ 200" }},
 		{"a member who can tell", "can tell", func(all []row) { all[1].cells[at("member")] = "✘ 403 gate/action" }},
 		{"a key that can tell by whom it is refused", "can tell", func(all []row) { all[2].cells[at("member's key")] = "404 gate/action" }},

@@ -108,8 +108,8 @@ func TestWhatAMemberIsRefused(t *testing.T) { // SYSTEM A3, A5, N1, D4
 	bob.Delete("/api/v1/comments/"+acme.ids["comments"]).Refused(403, layer.GateAction)
 	bob.Browser().Post("/posts/"+post+"/delete", url.Values{}).Refused(403, layer.GateAction)
 	bob.Post("/api/v1/products", shop.OfferProduct{Name: "x"}).Refused(403, layer.GateRoute)
-	bob.Post("/api/v1/api-keys", account.CreateKey{Name: "x", Scopes: []string{"audit:read"}, Days: 1}).Refused(403, layer.Identity)
-	bob.Post("/api/v1/api-keys", account.CreateKey{Name: "x", Scopes: []string{"posts:read"}, Days: 1}).Refused(403, layer.GateAction) // a key makes no keys
+	bob.Post("/api/v1/api-keys", account.CreateKey{Name: "x", Scopes: []string{"audit:read"}, Days: 1}).Refused(403, layer.GateRoute)
+	bob.Post("/api/v1/api-keys", account.CreateKey{Name: "x", Scopes: []string{"posts:read"}, Days: 1}).Refused(403, layer.GateRoute) // a key makes no keys
 	acme.boss.Post("/api/v1/members/"+string(acme.boss.Principal().Profile())+"/deactivate", nil).Refused(409, layer.RLS)
 	acme.boss.Put("/api/v1/posts/"+post, map[string]string{"body": "in her words"}).Refused(403, layer.GateAction) // not even an administrator
 

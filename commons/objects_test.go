@@ -17,6 +17,7 @@ import (
 	"github.com/redoubt-dev/redoubt/commons"
 	"github.com/redoubt-dev/redoubt/layer/input"
 	"github.com/redoubt-dev/redoubt/layer/layertest"
+	"github.com/redoubt-dev/redoubt/layer/transport"
 )
 
 // Here is declared, once for every test that asks for all there is, what a request needs besides its route: the states in which
@@ -66,10 +67,7 @@ const isThere = `select exists (select from identity.membership where id = $1 an
 
 func (c *cast) there(who *layertest.Caller) (yes bool) {
 	c.t.Helper()
-	if c.conn == nil {
-		c.conn = c.w.Admin(c.t)
-	}
-	if err := c.conn.QueryRow(c.t.Context(), isThere, who.Principal().Profile()).Scan(&yes); err != nil {
+	if err := c.superuser().QueryRow(c.t.Context(), isThere, who.Principal().Profile()).Scan(&yes); err != nil {
 		c.t.Fatal(err)
 	}
 	return yes
@@ -117,8 +115,34 @@ var objects = map[string][]state{
 		state{"the member's, refunded", func(c *cast) []string { return c.order(c.member, "pay", "refund") }},
 		state{"the member's, cancelled", func(c *cast) []string { return c.order(c.member, "cancel") }},
 	),
-	"keys":     owned(key),
-	"api-keys": owned(key),
+	"keys":        owned(key),
+	"api-keys":    owned(key),
+	"directory":   {{"the organization's", func(c *cast) []string { return directory(c.boss) }}, {theirs, func(c *cast) []string { return directory(c.outsider) }}},
+	"directories": {{"the organization's", func(c *cast) []string { return directory(c.boss) }}, {theirs, func(c *cast) []string { return directory(c.outsider) }}},
+	// Nobody here has the credential of an endpoint, so that all are strangers to these; layer/identity/scim asks for them with one.
+	"Users":         {{"a member", func(c *cast) []string { return profile(c.w.Member("Acme")) }}},
+	"Groups":        {},
+	"ResourceTypes": {},
+	"Schemas":       {},
+	"invitations": {
+		{"the organization's", func(c *cast) []string { return c.invitation(c.boss) }},
+		{theirs, func(c *cast) []string { return c.invitation(c.outsider) }},
+	},
+	"invitations by token": {
+		{"an open one", func(c *cast) []string {
+			var made struct{ Link string }
+			c.boss.Post("/api/v1/invitations", says["organization.Invite"].body("")).JSON(&made)
+			return []string{made.Link[strings.LastIndexByte(made.Link, '/')+1:]}
+		}},
+	},
+	"roles": {
+		{"the organization's", func(c *cast) []string { return ownRole(c.boss) }},
+		{theirs, func(c *cast) []string { return ownRole(c.outsider) }},
+	},
+	"machines": {
+		{"the organization's", func(c *cast) []string { return machine(c.boss) }},
+		{theirs, func(c *cast) []string { return machine(c.outsider) }},
+	},
 	"sessions": owned(func(c *cast, who *layertest.Caller) []string {
 		return []string{who.SignIn(who.Organization()).Principal().CredentialID()}
 	}),
@@ -157,7 +181,26 @@ var says = map[string]say{
 	"shop.PlaceOrder":      {about: "products", body: func(id string) kv { return kv{"product_id": id, "quantity": 1} }},
 	"account.WriteProfile": {body: func(string) kv { return kv{"display_name": "Somebody " + rand.Text()[:10]} }},
 	"account.CreateKey":    {body: func(string) kv { return kv{"name": "Key", "scopes": []string{"posts:read"}, "expires_in_days": 1} }},
-	"redoubt.switchTo":     {about: "organizations", body: func(id string) kv { return kv{"organization_id": id} }},
+	"account.TrustMachine": {body: func(string) kv {
+		return kv{"name": "CI", "issuer": layertest.MachineIssuer, "subject_pattern": "repo:acme/web:ref:refs/heads/main", "scopes": []string{"posts:read"}, "uses": 1, "expires_in_days": 30}
+	}},
+	"redoubt.tokenExchange": {body: func(string) kv {
+		return kv{"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": "a.b.c", "subject_token_type": "urn:ietf:params:oauth:token-type:id_token"}
+	}},
+	"organization.Settings": {body: func(string) kv { return kv{"name": "Acme", "just_in_time": true} }},
+	"organization.Transfer": {about: "members", body: func(id string) kv { return kv{"member_id": id} }},
+	"organization.Invite": {body: func(string) kv {
+		return kv{"email": strings.ToLower(rand.Text()[:10]) + "@acme.test", "role": "guest"}
+	}},
+	"organization.WriteRole":  {body: func(string) kv { return kv{"name": "Role " + rand.Text()[:10], "scopes": []string{"posts:moderate"}} }},
+	"organization.changeRole": {body: func(string) kv { return kv{"name": "Role " + rand.Text()[:10], "scopes": []string{"courses:write"}} }},
+	"organization.Appoint":    {body: func(string) kv { return kv{"role": "member"} }},
+	"redoubt.acceptance":      {body: func(string) kv { return kv{} }},
+	"redoubt.newOrganization": {body: func(string) kv { return kv{"name": "Soylent"} }},
+	"redoubt.comeBackTo":      {body: func(string) kv { return kv{"return": "/keys"} }},
+	"directory.Connect":       {body: func(string) kv { return kv{"name": "Provider"} }},
+	"redoubt.logoutRequest":   {body: func(string) kv { return kv{"logout_token": "a.b.c"} }},
+	"redoubt.switchTo":        {about: "organizations", body: func(id string) kv { return kv{"organization_id": id} }},
 }
 
 func one(made *layertest.Response) []string {
@@ -178,6 +221,14 @@ func (c *cast) sells(to *layertest.Caller) *layertest.Caller {
 	return c.boss
 }
 
+// superuser is a connection that sees everything, made when first needed.
+func (c *cast) superuser() *pgx.Conn {
+	if c.conn == nil {
+		c.conn = c.w.Admin(c.t)
+	}
+	return c.conn
+}
+
 // order is one of buyer's, moved on so.
 func (c *cast) order(buyer *layertest.Caller, moves ...string) []string {
 	id := one(buyer.Post("/api/v1/orders", kv{"product_id": c.product(c.sells(buyer))[0], "quantity": 1}))
@@ -189,6 +240,27 @@ func (c *cast) order(buyer *layertest.Caller, moves ...string) []string {
 
 func key(c *cast, who *layertest.Caller) []string {
 	return one(who.SignIn(who.Organization()).Browser().Post("/api/v1/api-keys", kv{"name": "Key", "scopes": []string{"posts:read"}, "expires_in_days": 1}))
+}
+
+// invitation is one that was sent a while ago, so that it can be sent again.
+func (c *cast) invitation(by *layertest.Caller) []string {
+	id := one(by.Post("/api/v1/invitations", says["organization.Invite"].body("")))
+	if _, err := c.superuser().Exec(c.t.Context(), `update identity.invitation set sent_at = sent_at - interval '2 minutes', expires_at = expires_at - interval '2 minutes' where id = $1`, id[0]); err != nil {
+		c.t.Fatal(err)
+	}
+	return id
+}
+
+func ownRole(of *layertest.Caller) []string {
+	return one(of.Post("/api/v1/roles", says["organization.WriteRole"].body("")))
+}
+
+func machine(of *layertest.Caller) []string {
+	return one(of.SignIn(of.Organization()).Browser().Post("/api/v1/machines", says["account.TrustMachine"].body("")))
+}
+
+func directory(of *layertest.Caller) []string {
+	return one(of.SignIn(of.Organization()).Browser().Post("/api/v1/directories", kv{"name": "Provider"}))
 }
 
 func profile(of *layertest.Caller) []string { return []string{string(of.Principal().Profile())} }
@@ -207,6 +279,9 @@ var wild = regexp.MustCompile(`([^/]+)/\{(\w+)\}`)
 func aboutOf(r redoubt.Route) string {
 	var nouns []string
 	for _, m := range wild.FindAllStringSubmatch(r.Path(), -1) {
+		if m[2] == "token" { // it is no id: whoever knows it knows a secret
+			m[1] += " by token"
+		}
 		nouns = append(nouns, m[1])
 	}
 	if about := says[r.In().String()].about; about != "" {
@@ -317,6 +392,12 @@ func pathOf(r redoubt.Route, ids []string) string {
 func request(t *testing.T, c *layertest.Caller, r redoubt.Route, ids []string) *http.Request {
 	t.Helper()
 	req := c.Request(r.Method(), pathOf(r, ids), bodyOf(t, r, ids))
+	if r.ForPrograms() { // whoever asks, they do it without what a browser or a caller of ours adds
+		for _, name := range []string{"Authorization", "Cookie", "Origin", transport.TokenHeader, "Sec-Fetch-Site"} {
+			req.Header.Del(name)
+		}
+		return req
+	}
 	req.Header.Set("Sec-Fetch-Site", "same-origin") // else transport stops a change without a key or an origin, as a forged one
 	return req
 }

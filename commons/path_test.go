@@ -35,12 +35,14 @@ var verbs = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 func TestTheMuxAnswersWhatIsListed(t *testing.T) { // SYSTEM A1, A6
 	m := newMatrix(t)
 	listed := map[string][]string{} // methods by path
+	programs := map[string]bool{}   // paths that programs alone call
 	for _, r := range m.w.Routes() {
 		if r.Pattern == "POST /csp-reports" {
 			continue // transport's, before any mux
 		}
 		path := pathOf(r, []string{nowhere, nowhere})
 		listed[path] = append(listed[path], r.Method())
+		programs[path] = r.ForPrograms()
 		if r.Method() == http.MethodGet {
 			listed[path] = append(listed[path], http.MethodHead)
 		}
@@ -55,6 +57,10 @@ func TestTheMuxAnswersWhatIsListed(t *testing.T) { // SYSTEM A1, A6
 			resp := boss.Do(boss.Request(verb, path, nil))
 			if verb == "TRACE" || verb == "PROPFIND" {
 				resp.Refused(http.StatusUnsupportedMediaType, layer.Transport)
+				continue
+			}
+			if programs[path] { // no browser's, whatever the method: transport says so before any mux
+				resp.Refused(http.StatusForbidden, layer.Transport)
 				continue
 			}
 			resp.Refused(http.StatusMethodNotAllowed, layer.GateRoute)

@@ -38,7 +38,7 @@ func newDoor(t *testing.T) *door {
 	t.Cleanup(d.idp.Close)
 	var err error
 	provider, err = devidp.New(devidp.Config{Issuer: d.idp.URL, Clients: []devidp.Client{{ID: "commons", Secret: "s", RedirectURIs: []string{layertest.Origin + redoubt.CallbackPath}}},
-		People: []devidp.Person{{Subject: "alice", Name: "Alice Archer", Email: "alice@acme.test"}, {Subject: "mallory", Name: "Mallory Moss", Email: "mallory@outside.test"}}})
+		People: []devidp.Person{{Subject: "alice", Name: "Alice Archer", Email: "alice@acme.test", EmailVerified: true}, {Subject: "mallory", Name: "Mallory Moss", Email: "mallory@outside.test", EmailVerified: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func newDoor(t *testing.T) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids, err := identity.Open(t.Context(), identity.Config{Connection: d.w.Connection("redoubt_identity"), Provider: rp, Key: d.w.ClaimsKey, Scopes: commons.App.Scopes})
+	ids, err := identity.Open(t.Context(), identity.Config{Connection: d.w.Connection("redoubt_identity"), Providers: []identity.Provider{{SignOn: rp}}, Key: d.w.ClaimsKey, Scopes: commons.App.Scopes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func newDoor(t *testing.T) *door {
 	if err := identity.Provision(t.Context(), d.w.Admin(t), nil, people); err != nil {
 		t.Fatal(err)
 	}
-	d.server, err = redoubt.New(redoubt.Config{App: commons.App, Origin: layertest.Origin, DB: d.w.DB, Identity: ids, Provider: cfg, ClaimsKey: d.w.ClaimsKey,
+	d.server, err = redoubt.New(redoubt.Config{App: commons.App, Origin: layertest.Origin, DB: d.w.DB, Identity: ids, ClaimsKey: d.w.ClaimsKey,
 		TokenKey: []byte(rand.Text() + rand.Text()), Log: slog.New(slog.DiscardHandler), InsecureWithoutPerimeter: true})
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +67,11 @@ func newDoor(t *testing.T) *door {
 func (d *door) get(path string) *httptest.ResponseRecorder {
 	r := httptest.NewRequestWithContext(d.t.Context(), "GET", layertest.Origin+path, nil)
 	r.Header.Set("Accept", "text/html")
+	return d.send(r)
+}
+
+// send asks with the browser's cookies, and keeps those of the answer.
+func (d *door) send(r *http.Request) *httptest.ResponseRecorder {
 	for name, value := range d.jar {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
@@ -85,7 +90,12 @@ var hidden = regexp.MustCompile(`name="(request|token)" value="([^"]+)"`)
 // signIn goes from path to the provider, chooses a person, and comes back.
 func (d *door) signIn(path, person string) *httptest.ResponseRecorder {
 	d.t.Helper()
-	to := d.get(path).Header().Get("Location")
+	return d.through(d.get(path).Header().Get("Location"), person)
+}
+
+// through goes on at the provider, from the address to which the browser was sent there.
+func (d *door) through(to, person string) *httptest.ResponseRecorder {
+	d.t.Helper()
 	jar, _ := cookiejar.New(nil)
 	browser := &http.Client{Transport: d.idp.Client().Transport, Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := browser.Get(to)

@@ -1,6 +1,7 @@
 package commons_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/redoubt-dev/redoubt/commons"
@@ -8,6 +9,7 @@ import (
 	"github.com/redoubt-dev/redoubt/commons/bookmark"
 	"github.com/redoubt-dev/redoubt/commons/community"
 	"github.com/redoubt-dev/redoubt/commons/course"
+	"github.com/redoubt-dev/redoubt/commons/organization"
 	"github.com/redoubt-dev/redoubt/commons/shop"
 	"github.com/redoubt-dev/redoubt/layer/layertest"
 )
@@ -40,7 +42,11 @@ func settle(t *testing.T, w *layertest.W, name string) town {
 	marked := o.member.Post("/api/v1/bookmarks", bookmark.Mark{CourseID: &id}).Created()
 	var keys account.KeyList
 	o.member.Get("/api/v1/api-keys").OK().JSON(&keys)
-	o.ids = map[string]string{"courses": taught.ID, "lessons": lesson.ID, "bookmarks": marked.ID,
+	trusted := o.boss.Trust("posts:read")
+	invited := o.boss.Post("/api/v1/invitations", organization.Invite{Email: "somebody@" + strings.ToLower(name) + ".test", Role: "guest"}).Created()
+	own := o.boss.Post("/api/v1/roles", organization.WriteRole{Name: name + " role", Scopes: []string{"posts:moderate"}}).Created()
+	linked := one(o.boss.SignIn(o.boss.Organization()).Browser().Post("/api/v1/directories", kv{"name": "Provider of " + name}))[0]
+	o.ids = map[string]string{"directory": linked, "directories": linked, "invitations": invited.ID, "roles": own.ID, "machines": trusted.ID, "courses": taught.ID, "lessons": lesson.ID, "bookmarks": marked.ID,
 		"products": product.ID, "orders": order.ID, "posts": post.ID, "comments": string(said.ID), "keys": string(keys.Keys[0].ID),
 		"api-keys": string(keys.Keys[0].ID), "sessions": o.member.Principal().CredentialID(), "members": string(o.member.Principal().Profile())}
 	return o

@@ -22,7 +22,7 @@ type Principal struct {
 
 func init() {
 	mint.Principal = func(f mint.Facts) any {
-		f.Scopes = slices.Clone(f.Scopes)
+		f.Scopes, f.Assurance = slices.Clone(f.Scopes), slices.Clone(f.Assurance)
 		return Principal{func() *mint.Facts { return &f }}
 	}
 	mint.Credential = func(p any) string { return p.(Principal).get().Credential }
@@ -57,6 +57,10 @@ func (p Principal) CredentialID() string { return p.get().ID }
 // authenticated with a key that the database does not hold.
 func (p Principal) Administrator() bool { return p.get().Administrator }
 
+// Role is p's role in Organization by the database's word: "owner", "admin", "member" or "guest"; empty for a credential that is no
+// session. It is for showing: what p may do is for Has to say, and for the database.
+func (p Principal) Role() string { return p.get().Role }
+
 // Has reports whether p's credential allows scope, by the claims that identity verified. The database has its own opinion.
 func (p Principal) Has(scope string) bool {
 	return p.facts != nil && slices.Contains(p.facts().Scopes, scope)
@@ -64,6 +68,12 @@ func (p Principal) Has(scope string) bool {
 
 // AuthTime is when the person last proved to the provider who they are. It is zero for an API key.
 func (p Principal) AuthTime() time.Time { return p.get().AuthTime }
+
+// Assured reports whether the person proved who they are at that level, such as "mfa": by the provider's acr, its amr, or the name
+// that identity was configured to give them (SYSTEM I6). An API key is assured of nothing.
+func (p Principal) Assured(level string) bool {
+	return p.facts != nil && level != "" && slices.Contains(p.facts().Assurance, level)
+}
 
 // String names the caller without any secret.
 func (p Principal) String() string {

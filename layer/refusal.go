@@ -8,6 +8,7 @@ type Reason string
 // The reasons. What a caller may not know to exist is NotFound, never Forbidden (SYSTEM A4).
 const (
 	Unauthenticated Reason = "unauthenticated" // no credential, or one that does not live
+	Unproven        Reason = "unproven"        // known, and to prove again who they are: the cause is an *Unmet
 	Forbidden       Reason = "forbidden"       // known caller, not allowed
 	NotFound        Reason = "not-found"       // absent, or not the caller's to know
 	Invalid         Reason = "invalid"         // the input breaks its schema or an invariant

@@ -33,37 +33,41 @@ func New(db *rls.DB, ids *identity.Service, provider string) *Account {
 	return &Account{db, ids, provider}
 }
 
+// lately is how long ago somebody may have proved who they are to do what lasts: a key is power for months, and a deletion is for ever
+// (SYSTEM I6). A key that deletes people may, since whoever made it had proved it then.
+const lately = 5 * time.Minute
+
 // Routes declares everything the outside may ask about members, and who may ask it.
 func (a *Account) Routes() []redoubt.Route {
-	return []redoubt.Route{
+	return append(a.machineRoutes(), []redoubt.Route{
 		redoubt.Page("GET /onboarding", redoubt.Members, a.onboardingPage),
 		redoubt.Form("POST /onboarding", redoubt.Members, a.Onboard).Back("GET /onboarding").Then("/", "Welcome. This is what is going on."),
 		redoubt.Page("GET /profile", redoubt.Members, a.profilePage),
 		redoubt.Form("POST /profile", redoubt.Members, a.change).Back("GET /profile").Then("/profile", "Your profile is saved."),
-		redoubt.Form("POST /profile/delete", redoubt.Members, a.leave).Then(redoubt.SignedOutPath, "You have left, and your data there is deleted."),
+		redoubt.Form("POST /profile/delete", redoubt.Members, a.leave).Fresh(lately).Then(redoubt.SignedOutPath, "You have left, and your data there is deleted."),
 		redoubt.Page("GET /sessions", redoubt.Members, a.sessionsPage),
 		redoubt.Form("POST /sessions/{id}/revoke", redoubt.Members, a.revokeSession).Then("/sessions", "The session has ended."),
 		redoubt.Form("POST /sessions/revoke-others", redoubt.Members, a.revokeOthers).Then("/sessions", "All other sessions have ended."),
 		redoubt.Page("GET /keys", redoubt.Members, a.keysPage),
-		redoubt.Form("POST /keys", redoubt.Members, a.keyCreatedPage).Back("GET /keys"),
+		redoubt.Form("POST /keys", redoubt.Members, a.keyCreatedPage).Fresh(lately).Back("GET /keys"),
 		redoubt.Form("POST /keys/{id}/revoke", redoubt.Members, a.revokeKey).Then("/keys", "The key is revoked."),
-		redoubt.Page("GET /admin/members", redoubt.Administrators, a.membersPage),
-		redoubt.Form("POST /admin/members/{id}/deactivate", redoubt.Administrators, a.deactivate).Then("..", "The member is stopped, and signed out everywhere in this organization."),
-		redoubt.Form("POST /admin/members/{id}/reactivate", redoubt.Administrators, a.reactivate).Then("..", "The member may come back."),
-		redoubt.Form("POST /admin/members/{id}/delete", redoubt.Administrators, a.Erase).Then("..", "The person is deleted. What they wrote and bought stays."),
+		redoubt.Page("GET /admin/members", redoubt.MembersWith("members:read"), a.membersPage),
+		redoubt.Form("POST /admin/members/{id}/deactivate", redoubt.MembersWith("members:write"), a.deactivate).Then("..", "The member is stopped, and signed out everywhere in this organization."),
+		redoubt.Form("POST /admin/members/{id}/reactivate", redoubt.MembersWith("members:write"), a.reactivate).Then("..", "The member may come back."),
+		redoubt.Form("POST /admin/members/{id}/delete", redoubt.Administrators, a.Erase).Fresh(lately).Then("..", "The person is deleted. What they wrote and bought stays."),
 		redoubt.Page("GET /admin/audit", redoubt.Administrators, a.auditPage),
 
 		redoubt.JSON("GET /api/v1/me", redoubt.Scope("profile:read"), a.me).Doc("Who you are here"),
 		redoubt.JSON("PUT /api/v1/me", redoubt.Scope("profile:write"), a.changeMe).Doc("Change your profile"),
 		redoubt.JSON("GET /api/v1/api-keys", redoubt.Scope("keys:write"), a.listKeys).Doc("List your API keys"),
-		redoubt.JSON("POST /api/v1/api-keys", redoubt.Scope("keys:write"), a.createKey).Doc("Make an API key; its secret is in this answer and never again. An API key makes no keys"),
+		redoubt.JSON("POST /api/v1/api-keys", redoubt.Scope("keys:write"), a.createKey).Fresh(lately).Doc("Make an API key; its secret is in this answer and never again. An API key makes no keys"),
 		redoubt.JSON("DELETE /api/v1/api-keys/{id}", redoubt.Scope("keys:write"), a.revokeKey).Doc("Revoke an API key of your own"),
 		redoubt.JSON("GET /api/v1/members", redoubt.Scope("members:read"), a.listMembers).Doc("List the organization's members"),
 		redoubt.JSON("POST /api/v1/members/{id}/deactivate", redoubt.Scope("members:write"), a.deactivate).Doc("Stop a member, at once"),
 		redoubt.JSON("POST /api/v1/members/{id}/reactivate", redoubt.Scope("members:write"), a.reactivate).Doc("Readmit a member"),
-		redoubt.JSON("DELETE /api/v1/members/{id}", redoubt.Scope("members:erase"), a.Erase).Doc("Delete a person from the organization; what they wrote and bought stays, under another name"),
+		redoubt.JSON("DELETE /api/v1/members/{id}", redoubt.Scope("members:erase"), a.Erase).Fresh(lately).KeysToo().Doc("Delete a person from the organization; what they wrote and bought stays, under another name"),
 		redoubt.JSON("GET /api/v1/audit", redoubt.Scope("audit:read"), a.listAudit).Doc("Read the organization's audit trail, newest first"),
-	}
+	}...)
 }
 
 // Nothing is the answer when there is nothing to say.
@@ -218,10 +222,23 @@ type Key struct {
 	ExpiresAt  time.Time  `json:"expires_at"`
 	LastUsedAt *time.Time `json:"last_used_at"`
 	RevokedAt  *time.Time `json:"revoked_at"`
+	Networks   []Network  `json:"networks" doc:"where it was used from, the latest first"`
+}
+
+// A Network is where a key was used from: 256 addresses of IPv4, or a site of IPv6.
+type Network struct {
+	Network   string    `json:"network"`
+	FirstSeen time.Time `json:"first_seen"`
+	LastSeen  time.Time `json:"last_seen"`
+	Suspect   bool      `json:"suspect" doc:"it was not the first; when it came, that was an event of the audit trail"`
 }
 
 func keyOf(k identity.Key) Key {
-	return Key{KeyID(k.ID), k.Name, k.Hint, k.Scopes, k.CreatedAt, k.ExpiresAt, k.LastUsedAt, k.RevokedAt}
+	key := Key{KeyID(k.ID), k.Name, k.Hint, k.Scopes, k.CreatedAt, k.ExpiresAt, k.LastUsedAt, k.RevokedAt, []Network{}}
+	for _, n := range k.Networks {
+		key.Networks = append(key.Networks, Network(n))
+	}
+	return key
 }
 
 // A KeyList is all of a caller's keys in an organization.
@@ -258,7 +275,7 @@ type CreatedKey struct {
 func (k CreatedKey) Location() string { return "/api-keys" }
 
 func (a *Account) createKey(ctx context.Context, who layer.Principal, in CreateKey) (CreatedKey, error) {
-	return action.Do(ctx, a.db, who, "keys:write", func(tx *action.Tx) (CreatedKey, error) {
+	return action.DoAssured(ctx, a.db, who, "keys:write", layer.Assurance{Within: lately}, func(tx *action.Tx) (CreatedKey, error) {
 		secret, key, err := a.identity.AddKey(tx.Tx, who, in.Name, in.Scopes, time.Duration(in.Days)*24*time.Hour)
 		if err != nil {
 			return CreatedKey{}, err
@@ -280,6 +297,10 @@ type Member struct {
 	ID         layer.ProfileID `json:"id"`
 	Email      string          `json:"email"`
 	Name       string          `json:"name"`
+	Role       string          `json:"role" doc:"owner, admin, member or guest"`
+	OwnRoleID  *string         `json:"own_role_id" doc:"of the organization's own; null for none"`
+	OwnRole    string          `json:"own_role"`
+	Group      string          `json:"group" doc:"of the identity provider, by which they came in; empty for none"`
 	Active     bool            `json:"active"`
 	JoinedAt   time.Time       `json:"joined_at"`
 	SignedInAt *time.Time      `json:"signed_in_at"`
@@ -300,7 +321,7 @@ func (a *Account) listMembers(ctx context.Context, who layer.Principal, in redou
 	rows, next := redoubt.Paged(rows, in.Size(), func(m identity.Member) redoubt.Cursor { return redoubt.CursorAt(m.JoinedAt, string(m.ID)) })
 	list := MemberList{Members: []Member{}, Next: next}
 	for _, m := range rows {
-		list.Members = append(list.Members, Member(m))
+		list.Members = append(list.Members, Member{m.ID, m.Email, m.Name, string(m.Role), m.CustomRole, m.CustomName, m.Admitted, m.Active, m.JoinedAt, m.SignedInAt})
 	}
 	return list, nil
 }
@@ -335,7 +356,7 @@ func (a *Account) leave(ctx context.Context, who layer.Principal, _ empty) (Noth
 const takeYourTime = `set local statement_timeout = '45s'`
 
 func (a *Account) erase(ctx context.Context, who layer.Principal, scope string, member layer.ProfileID) (Nothing, error) {
-	return action.Do(ctx, a.db, who, scope, func(tx *action.Tx) (Nothing, error) {
+	return action.DoAssured(ctx, a.db, who, scope, layer.Assurance{Within: lately, Keys: true}, func(tx *action.Tx) (Nothing, error) {
 		if _, err := rls.Do(tx, takeYourTime); err != nil {
 			return Nothing{}, err
 		}

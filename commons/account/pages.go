@@ -1,7 +1,9 @@
 package account
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/redoubt-dev/redoubt"
@@ -43,7 +45,8 @@ func (a *Account) sessionsPage(ctx context.Context, who layer.Principal, _ empty
 	}
 	var view sessions.View
 	for _, s := range list {
-		view.Sessions = append(view.Sessions, sessions.Session{ID: s.ID, Agent: s.UserAgent, Address: s.Address, SignedIn: s.CreatedAt, Seen: s.SeenAt, Current: s.Current})
+		view.Sessions = append(view.Sessions, sessions.Session{ID: s.ID, Agent: s.UserAgent, Address: s.Address, SeenAddress: s.SeenAddress, Organization: s.OrganizationName,
+			Provider: a.identity.ProviderTitle(s.Issuer), SignedIn: s.CreatedAt, Seen: s.SeenAt, Ends: s.ExpiresAt, Current: s.Current})
 	}
 	return redoubt.View{Page: "sessions", Title: "Sessions", Data: view}, nil
 }
@@ -57,6 +60,11 @@ var meanings = []keys.Scope{
 	{Name: "posts:moderate", Means: "Delete anybody's posts and comments"},
 	{Name: "comments:read", Means: "Read comments"},
 	{Name: "comments:write", Means: "Write and delete your comments"},
+	{Name: "courses:read", Means: "Read courses"},
+	{Name: "courses:write", Means: "Make and change courses"},
+	{Name: "progress:write", Means: "Mark lessons as done"},
+	{Name: "bookmarks:read", Means: "See your bookmarks"},
+	{Name: "bookmarks:write", Means: "Set and remove your bookmarks"},
 	{Name: "products:read", Means: "See products"},
 	{Name: "products:write", Means: "Offer products"},
 	{Name: "orders:read", Means: "See your orders"},
@@ -65,8 +73,12 @@ var meanings = []keys.Scope{
 	{Name: "orders:manage", Means: "Mark orders as paid, fulfilled or refunded, and cancel any"},
 	{Name: "members:read", Means: "See members and their e-mail addresses"},
 	{Name: "members:write", Means: "Stop and readmit members"},
+	{Name: "members:invite", Means: "Invite people, and revoke invitations"},
+	{Name: "roles:write", Means: "Give members roles, and make roles"},
+	{Name: "organization:write", Means: "Change the organization's settings"},
 	{Name: "members:erase", Means: "Delete members for ever"},
 	{Name: "audit:read", Means: "Read the audit trail"},
+	{Name: "machines:write", Means: "See which machines are trusted, and revoke that"},
 }
 
 func (a *Account) keysPage(ctx context.Context, who layer.Principal, _ empty) (redoubt.View, error) {
@@ -85,6 +97,10 @@ func (a *Account) keysPage(ctx context.Context, who layer.Principal, _ empty) (r
 			Revoked: k.RevokedAt != nil, Expired: k.ExpiresAt.Before(time.Now())}
 		if k.LastUsedAt != nil {
 			shown.Used = *k.LastUsedAt
+		}
+		for _, n := range k.Networks {
+			shown.From = cmp.Or(shown.From, n.Network)
+			shown.Places = append(shown.Places, keys.Place{Network: n.Network, First: n.FirstSeen, Last: n.LastSeen, New: n.Suspect})
 		}
 		view.Keys = append(view.Keys, shown)
 	}
@@ -105,14 +121,35 @@ func (a *Account) membersPage(ctx context.Context, who layer.Principal, in redou
 	if err != nil {
 		return redoubt.View{}, err
 	}
-	view := members.View{Next: string(list.Next), Continued: in.Cursor != ""}
+	view := members.View{Next: string(list.Next), Continued: in.Cursor != "", Appoints: who.Has("roles:write"), Stops: who.Has("members:write"), Erases: who.Has("members:erase"),
+		Owns: who.Administrator() || who.Role() == string(identity.RoleOwner)}
+	if err := a.ownRoles(ctx, who, &view); err != nil {
+		return redoubt.View{}, err
+	}
 	for _, m := range list.Members {
-		shown := members.Member{ID: string(m.ID), Name: m.Name, Email: m.Email, Active: m.Active, Self: m.ID == who.Profile(), Joined: m.JoinedAt}
-		shown.Administrator = shown.Self // the provider alone knows about the others (SYSTEM I3)
+		shown := members.Member{ID: string(m.ID), Name: m.Name, Email: m.Email, Role: m.Role, OwnRoleName: m.OwnRole, Group: m.Group, Active: m.Active, Self: m.ID == who.Profile(), Joined: m.JoinedAt}
+		if m.OwnRoleID != nil {
+			shown.OwnRole = *m.OwnRoleID
+		}
+		shown.Administrator = shown.Self && who.Administrator() // the provider alone knows about the others (SYSTEM I3)
 		if m.SignedInAt != nil {
 			shown.Seen = *m.SignedInAt
 		}
 		view.Members = append(view.Members, shown)
 	}
 	return redoubt.View{Page: "members", Title: "Members", Data: view}, nil
+}
+
+// ownRoles adds the organization's own roles that who may give: those that hold nothing beyond theirs.
+func (a *Account) ownRoles(ctx context.Context, who layer.Principal, view *members.View) error {
+	if !view.Appoints {
+		return nil
+	}
+	all, err := identity.OwnRoles(a.db.As(ctx, who))
+	for _, r := range all {
+		if !slices.ContainsFunc(r.Scopes, func(s string) bool { return !who.Has(s) }) {
+			view.OwnRoles = append(view.OwnRoles, members.OwnRole{ID: r.ID, Name: r.Name})
+		}
+	}
+	return err
 }

@@ -53,8 +53,10 @@ func (p *page) FieldOf(key, name, value string) field {
 	return f
 }
 
-// Refused reports whether the form of that key, on a page with several forms, is the one that was refused.
-func (p *page) Refused(key string) bool { return p.Problem != nil && p.Typed[p.form] == key }
+// Refused reports whether the form of that key, on a page with several forms, is the one that was refused, or kept for later.
+func (p *page) Refused(key string) bool {
+	return (p.Problem != nil || p.Kept) && p.Typed[p.form] == key
+}
 
 // Limit is f with a limit on its characters, for the counter.
 func (f field) Limit(characters int) field {
@@ -160,6 +162,14 @@ func (p *page) At(path string) bool {
 
 // Administrator reports whether administrators' navigation is shown. The gates decide; this only spares a dead end.
 func (p *page) Administrator() bool { return p.Viewer != nil && p.Viewer.Administrator }
+
+// Can reports whether the viewer's session allows scope. The gates decide; this only spares a dead end.
+func (p *page) Can(scope string) bool {
+	return p.Viewer != nil && p.Viewer.May != nil && p.Viewer.May(scope)
+}
+
+// Creator reports whether the viewer may make organizations, by the same token.
+func (p *page) Creator() bool { return p.Viewer != nil && p.Viewer.Creator }
 
 // Switchable lists the organizations to switch to; nil if there is no choice.
 func (p *page) Switchable() []redoubt.Organization {

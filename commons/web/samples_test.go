@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"strings"
 	"time"
 
 	"github.com/redoubt-dev/redoubt"
@@ -9,19 +10,28 @@ import (
 	"github.com/redoubt-dev/redoubt/commons/web/course"
 	courseedit "github.com/redoubt-dev/redoubt/commons/web/course-edit"
 	"github.com/redoubt-dev/redoubt/commons/web/courses"
+	"github.com/redoubt-dev/redoubt/commons/web/directory"
+	directorycreated "github.com/redoubt-dev/redoubt/commons/web/directory-created"
 	"github.com/redoubt-dev/redoubt/commons/web/feed"
+	"github.com/redoubt-dev/redoubt/commons/web/invitation"
+	invitationcreated "github.com/redoubt-dev/redoubt/commons/web/invitation-created"
+	"github.com/redoubt-dev/redoubt/commons/web/invitations"
 	keycreated "github.com/redoubt-dev/redoubt/commons/web/key-created"
 	"github.com/redoubt-dev/redoubt/commons/web/keys"
 	"github.com/redoubt-dev/redoubt/commons/web/lesson"
 	lessonedit "github.com/redoubt-dev/redoubt/commons/web/lesson-edit"
+	"github.com/redoubt-dev/redoubt/commons/web/machines"
 	"github.com/redoubt-dev/redoubt/commons/web/members"
 	"github.com/redoubt-dev/redoubt/commons/web/onboarding"
 	"github.com/redoubt-dev/redoubt/commons/web/order"
 	"github.com/redoubt-dev/redoubt/commons/web/orders"
+	"github.com/redoubt-dev/redoubt/commons/web/organization"
+	organizationnew "github.com/redoubt-dev/redoubt/commons/web/organization-new"
 	"github.com/redoubt-dev/redoubt/commons/web/post"
 	postedit "github.com/redoubt-dev/redoubt/commons/web/post-edit"
 	"github.com/redoubt-dev/redoubt/commons/web/products"
 	"github.com/redoubt-dev/redoubt/commons/web/profile"
+	"github.com/redoubt-dev/redoubt/commons/web/roles"
 	"github.com/redoubt-dev/redoubt/commons/web/sessions"
 	"github.com/redoubt-dev/redoubt/layer"
 )
@@ -47,7 +57,9 @@ func frame(s sample) redoubt.Frame {
 	acme := redoubt.Organization{ID: "0b5c9f6e-8a57-4d0e-9f0e-0d1f8a1c0001", Name: "Acme Workshop"}
 	globex := redoubt.Organization{ID: "0b5c9f6e-8a57-4d0e-9f0e-0d1f8a1c0002", Name: "Globex Gardening Society of the Northern Counties"}
 	f.Viewer = &redoubt.Viewer{Name: "Alice Rasmussen", Email: "alice@acme.example", Profile: "p1", Organization: acme, Organizations: []redoubt.Organization{acme, globex}, Administrator: true}
+	f.Viewer.Role, f.Viewer.Creator, f.Viewer.May = "owner", true, func(string) bool { return true }
 	if s.member {
+		f.Viewer.Role, f.Viewer.Creator, f.Viewer.May = "member", false, nil
 		f.Viewer.Organizations, f.Viewer.Administrator = f.Viewer.Organizations[:1], false
 	}
 	return f
@@ -83,6 +95,8 @@ Take the marking gauge, not the pencil. A pencil line has two sides, and you wil
 
 When you are done, put the two pieces beside each other and look at them for a minute. It is the cheapest minute of the whole evening.`
 
+var grants = []roles.Scope{{Name: "courses:write", Means: "Make and change courses"}, {Name: "posts:moderate", Means: "Delete anybody's posts and comments"}, {Name: "orders:manage", Means: "Mark orders as paid, fulfilled or refunded, and cancel any"}}
+
 var (
 	joinery = courses.Course{ID: "j1", Title: "Joinery for beginners", Summary: "Four joints in four evenings: the lap, the mortise, the dovetail, and the one that you will be proud of.", Author: "Alice Rasmussen", State: "published", Lessons: 4, Done: 2, Bookmarked: true}
 	wood    = courses.Course{ID: "j4", Title: "Reading wood", Summary: "Grain, figure, and why the cheap board is sometimes the right one.", Author: "Matthias Ó Briain", State: "draft", Lessons: 1}
@@ -101,6 +115,8 @@ func full(now time.Time) []sample {
 	long := feed.Post{ID: "a3", Author: "Matthias Ó Briain", Body: essay, Posted: ago(26 * hour), Edited: true, Likes: 27, Comments: 4}
 	return []sample{
 		{name: "welcome", path: "/", signedOut: true, view: redoubt.View{Page: "welcome", Title: "Welcome"}},
+		{name: "sign-in", path: "/sign-in", signedOut: true, view: redoubt.View{Page: "sign-in", Title: "Sign in", Data: redoubt.SignInChoice{Return: "/", Providers: []redoubt.SignInProvider{
+			{Title: "Acme sign-on", ID: "acme"}, {Title: "University of the Northern Counties and Islands", ID: "unci"}}}}},
 		{name: "signed-out", path: "/signed-out", signedOut: true, view: redoubt.View{Page: "signed-out", Title: "Signed out"}},
 		{name: "feed", path: "/", notice: "Your post is published.", view: redoubt.View{Page: "feed", Title: "Feed", Data: feed.View{MaxBody: 5000, Next: "c2", Posts: []feed.Post{
 			{ID: "a1", Author: "Alice Rasmussen", Body: "The new bench vices have arrived. Come and try them on Thursday; there will be cake.", Posted: ago(40 * time.Second), Likes: 1, Liked: true, Comments: 0, Mine: true},
@@ -160,22 +176,35 @@ func full(now time.Time) []sample {
 		{name: "profile", path: "/profile", notice: "Your profile is saved.", view: redoubt.View{Page: "profile", Title: "Your profile", Data: profile.View{DisplayName: "Alice Rasmussen", Bio: "I look after the machines. Ask me about bandsaws.", MaxName: 80, MaxBio: 500, Name: "Alice M. Rasmussen", Email: "alice@acme.example", Provider: "Acme sign-on", Groups: []string{"workshop", "commons-admins"}, Joined: ago(410 * day)}}},
 		{name: "onboarding", path: "/onboarding", member: true, view: redoubt.View{Page: "onboarding", Title: "Welcome", Data: onboarding.View{DisplayName: "Alice Rasmussen", MaxName: 80, MaxBio: 500}}},
 		{name: "sessions", path: "/sessions", view: redoubt.View{Page: "sessions", Title: "Your sessions", Data: sessions.View{Sessions: []sessions.Session{
-			{ID: "s1", Agent: firefox, Address: "198.51.100.24", SignedIn: ago(3 * hour), Seen: now, Current: true},
-			{ID: "s2", Agent: iphone, Address: "2001:db8:85a3::8a2e:370:7334", SignedIn: ago(6 * day), Seen: ago(20 * time.Minute)},
-			{ID: "s3", Agent: edge, Address: "203.0.113.9", SignedIn: ago(9 * day), Seen: ago(4 * day)},
-			{ID: "s4", Agent: "strange/1.0", SignedIn: ago(20 * day), Seen: ago(19 * day)},
+			{ID: "s1", Agent: firefox, Address: "198.51.100.24", SeenAddress: "198.51.100.24", Organization: "Acme Workshop", Provider: "Acme sign-on", SignedIn: ago(3 * hour), Seen: now, Ends: now.Add(9 * hour), Current: true},
+			{ID: "s2", Agent: iphone, Address: "198.51.100.24", SeenAddress: "2001:db8:85a3::8a2e:370:7334", Organization: "Globex Gardening Society of the Northern Counties", Provider: "Acme sign-on", SignedIn: ago(11 * hour), Seen: ago(20 * time.Minute), Ends: now.Add(hour)},
+			{ID: "s3", Agent: edge, Address: "203.0.113.9", SeenAddress: "203.0.113.9", Organization: "Acme Workshop", Provider: "University sign-on", SignedIn: ago(9 * hour), Seen: ago(4 * hour), Ends: now.Add(3 * hour)},
+			{ID: "s4", Agent: "strange/1.0", Organization: "Acme Workshop", SignedIn: ago(2 * hour), Seen: ago(19 * time.Minute), Ends: now.Add(10 * hour)},
 		}}}},
 		{name: "keys", path: "/keys", view: redoubt.View{Page: "keys", Title: "API keys", Data: keys.View{MaxName: 80, Scopes: scopes, Keys: []keys.Key{
-			{ID: "k1", Name: "Stock keeper", Prefix: "rdk_live_8fQ2", Scopes: []string{"orders:read", "products:read"}, Created: ago(12 * day), Expires: now.Add(78 * day), Used: ago(8 * time.Minute)},
+			{ID: "k1", Name: "Stock keeper", Prefix: "rdk_live_8fQ2", Scopes: []string{"orders:read", "products:read"}, Created: ago(12 * day), Expires: now.Add(78 * day), Used: ago(8 * time.Minute), From: "2001:db8:85a3::/48",
+				Places: []keys.Place{{Network: "2001:db8:85a3::/48", First: ago(2 * day), Last: ago(8 * time.Minute), New: true}, {Network: "198.51.100.0/24", First: ago(12 * day), Last: ago(3 * day)}}},
 			{ID: "k2", Name: "Newsletter", Prefix: "rdk_live_L0x9", Scopes: []string{"posts:read"}, Created: ago(100 * day), Expires: ago(10 * day), Expired: true},
 			{ID: "k3", Name: "Old laptop", Prefix: "rdk_live_w7Zb", Scopes: []string{"orders:write"}, Created: ago(200 * day), Expires: now.Add(9 * day), Used: ago(120 * day), Revoked: true},
 		}}}},
 		{name: "key-created", path: "/keys", view: redoubt.View{Page: "key-created", Title: "Your new key", Data: keycreated.View{Name: "Stock keeper", Secret: "rdk_live_8fQ2mZtR4vYb0NcXe7KpWs6Ud1GhJaLo_3fX9Tq", Scopes: []string{"orders:read", "products:read"}, Expires: now.Add(90 * day)}}},
-		{name: "members", path: "/admin/members", notice: "Matthias Ó Briain is deactivated.", view: redoubt.View{Page: "members", Title: "Members", Data: members.View{Next: "c2", Members: []members.Member{
-			{ID: "m1", Name: "Alice Rasmussen", Email: "alice@acme.example", Administrator: true, Active: true, Self: true, Joined: ago(410 * day), Seen: now},
-			{ID: "m2", Name: "Priya Raghunathan", Email: "priya.raghunathan@acme.example", Active: true, Joined: ago(90 * day), Seen: ago(3 * hour)},
-			{ID: "m3", Name: "Matthias Ó Briain", Email: "matthias@acme.example", Joined: ago(200 * day), Seen: ago(time.Minute)},
-			{ID: "m4", Name: "田中 さくら", Email: "sakura@acme.example", Active: true, Joined: ago(2 * day)},
+		{name: "machines", path: "/admin/machines", notice: "The machine is trusted.", view: redoubt.View{Page: "machines", Title: "Machines", Data: machines.View{MaxName: 100, MaxUses: 1000, Scopes: machineScopes, Lifetimes: lifetimes,
+			Issuers: []string{"https://token.actions.githubusercontent.com", "https://gitlab.example.com"}, Audience: "https://commons.example/organizations/0b5c9f6e-8a57-4d0e-9f0e-0d1f8a1c0001", Exchange: "/oauth/token",
+			Trusts: []machines.Trust{
+				{ID: "t1", Name: "Publishes the catalogue", Issuer: "https://token.actions.githubusercontent.com", Subject: "repo:acme/catalogue:ref:refs/heads/main", Scopes: []string{"products:read", "orders:read"}, Uses: 1, Created: ago(12 * day), Expires: now.Add(353 * day), Used: ago(8 * time.Minute)},
+				{ID: "t2", Name: "Night shift", Issuer: "https://gitlab.example.com", Subject: "project_path:acme/tools:ref_type:tag:ref:v*", Scopes: []string{"posts:read"}, Uses: 20, Created: ago(100 * day)},
+				{ID: "t3", Name: "Old build", Issuer: "https://gitlab.example.com", Subject: "project_path:acme/attic:ref_type:branch:ref:main", Scopes: []string{"orders:read"}, Uses: 1, Created: ago(400 * day), Expires: ago(35 * day), Used: ago(40 * day), Expired: true},
+				{ID: "t4", Name: "The intern's experiment", Issuer: "https://token.actions.githubusercontent.com", Subject: "repo:acme/*:pull_request", Scopes: []string{"orders:read"}, Uses: 1, Created: ago(30 * day), Used: ago(29 * day), Revoked: true},
+			}}}},
+		{name: "directory", path: "/admin/directory", view: redoubt.View{Page: "directory", Title: "Directory", Data: directory.View{MaxName: 100, Address: "https://commons.example/scim/v2",
+			Issuers: []string{"https://login.acme.example/oauth2/default", "https://accounts.partners.example"}, Connections: []directory.Connection{
+				{ID: "e1", Name: "Acme sign-on", Made: ago(40 * day)}, {ID: "e2", Name: "The old provider of the northern branch", Made: ago(400 * day), Revoked: true}}}}},
+		{name: "directory-created", path: "/admin/directory", view: redoubt.View{Page: "directory-created", Title: "Connected", Data: directorycreated.View{Name: "Acme sign-on", Address: "https://commons.example/scim/v2", Credential: "rdw_8fQ2mZtR4vYb0NcXe7KpWs6Ud1GhJaLo3fX9Tq"}}},
+		{name: "members", path: "/admin/members", notice: "Matthias Ó Briain is deactivated.", view: redoubt.View{Page: "members", Title: "Members", Data: members.View{Next: "c2", Appoints: true, Owns: true, Stops: true, Erases: true, OwnRoles: []members.OwnRole{{ID: "r1", Name: "Teacher"}}, Members: []members.Member{
+			{ID: "m1", Name: "Alice Rasmussen", Email: "alice@acme.example", Role: "owner", Administrator: true, Active: true, Self: true, Joined: ago(410 * day), Seen: now},
+			{ID: "m2", Name: "Priya Raghunathan", Email: "priya.raghunathan@acme.example", Role: "admin", OwnRole: "r1", OwnRoleName: "Teacher", Active: true, Joined: ago(90 * day), Seen: ago(3 * hour)},
+			{ID: "m3", Name: "Matthias Ó Briain", Email: "matthias@acme.example", Role: "member", Group: "acme-staff", Joined: ago(200 * day), Seen: ago(time.Minute)},
+			{ID: "m4", Name: "田中 さくら", Email: "sakura@acme.example", Role: "guest", Active: true, Joined: ago(2 * day)},
 		}}}},
 		{name: "audit", path: "/admin/audit", view: redoubt.View{Page: "audit", Title: "Audit trail", Data: audit.View{Next: "c2", Prefixes: []string{"order", "post", "session", "member"}, Entries: []audit.Entry{
 			{Time: ago(time.Minute), Actor: "Alice Rasmussen", Action: "member.deactivated", Entity: "profile", EntityID: "7c0e4d0a-6a2b-4a57-b1c3-5f7f0b7d2f11", Address: "198.51.100.24", Changes: []audit.Change{{Field: "active", Before: "true", After: "false"}}},
@@ -184,6 +213,27 @@ func full(now time.Time) []sample {
 			{Time: ago(3 * day), Action: "session.expired", Entity: "session", EntityID: "s9"},
 			{Time: ago(4 * day), Actor: "Alice Rasmussen", Action: "sign-in.succeeded", Address: "198.51.100.24"},
 		}}}},
+		{name: "organization", path: "/organization", notice: "The settings are saved.", view: redoubt.View{Page: "organization", Title: "Organization", Data: organization.View{Name: "Acme Workshop", Role: "owner", OwnRole: "Teacher", Members: 34, Since: ago(410 * day), Sole: true, Settings: true, JustInTime: true, MaxName: 100,
+			Groups: []organization.Group{{Name: "acme-staff", Role: "member"}, {Name: "cn=workshop leads,ou=groups,dc=acme,dc=example", Role: "admin"}}, Heirs: []organization.Heir{{ID: "m2", Name: "Priya Raghunathan", Email: "priya@acme.example"}}}}},
+		{name: "organization-member", path: "/organization", member: true, view: redoubt.View{Page: "organization", Title: "Organization", Data: organization.View{Name: "Globex Gardening Society of the Northern Counties", Role: "member", Members: 1204, Since: ago(40 * day), MaxName: 100}}},
+		{name: "organization-admin", path: "/organization", view: redoubt.View{Page: "organization", Title: "Organization", Data: organization.View{Name: "Acme Workshop", Role: "admin", Members: 34, Since: ago(410 * day), Settings: true, MaxName: 100}}},
+		{name: "organization-new", path: "/organizations/new", view: redoubt.View{Page: "organization-new", Title: "New organization", Data: organizationnew.View{MaxName: 100}}},
+		{name: "organization-new-member", path: "/organizations/new", member: true, view: redoubt.View{Page: "organization-new", Title: "New organization", Data: organizationnew.View{MaxName: 100}}},
+		{name: "invitations", path: "/organization/invitations", view: redoubt.View{Page: "invitations", Title: "Invitations", Data: invitations.View{Admins: true, OwnRoles: []invitations.OwnRole{{ID: "r1", Name: "Teacher"}}, Invitations: []invitations.Invitation{
+			{ID: "i1", Email: "niamh.o.sullivan+workshop@longmailprovider.example", Role: "member", OwnRole: "Teacher", Inviter: "Alice Rasmussen", Sent: ago(3 * hour), Expires: now.Add(6*day + 21*hour)},
+			{ID: "i2", Email: "kofi@acme.example", Role: "guest", Inviter: "Priya Raghunathan", Sent: ago(8 * day), Expires: ago(day)},
+		}}}},
+		{name: "invitation-created", path: "/organization/invitations", view: redoubt.View{Page: "invitation-created", Title: "Invitation", Data: invitationcreated.View{Email: "kofi@acme.example", Link: "https://commons.example/invitations/rdi_" + strings.Repeat("k3Vq", 10) + "abc", Mailed: true, Expires: now.Add(7 * day)}}},
+		{name: "invitation-not-mailed", path: "/organization/invitations", view: redoubt.View{Page: "invitation-created", Title: "Invitation", Data: invitationcreated.View{Email: "kofi@acme.example", Link: "https://commons.example/invitations/rdi_" + strings.Repeat("k3Vq", 10) + "abc", Expires: now.Add(7 * day)}}},
+		{name: "invitation", path: "/invitations/x", signedOut: true, view: redoubt.View{Page: "invitation", Title: "Invitation", Data: invitation.View{Token: "x", Organization: "Acme Workshop", Inviter: "Alice Rasmussen", Role: "member", OwnRole: "Teacher", Expires: now.Add(7 * day), Providers: []invitation.Provider{{}}}}},
+		{name: "invitation-places", path: "/invitations/x", view: redoubt.View{Page: "invitation", Title: "Invitation", Data: invitation.View{Token: "x", Organization: "Globex Gardening Society of the Northern Counties", Inviter: "Alice Rasmussen", Role: "admin", Expires: now.Add(7 * day), Providers: []invitation.Provider{{ID: "acme", Title: "Acme sign-on"}, {ID: "unci", Title: "University of the Northern Counties and Islands"}}}}},
+		{name: "roles", path: "/organization/roles", view: redoubt.View{Page: "roles", Title: "Roles", Data: roles.View{Scopes: grants, Roles: []roles.Role{
+			{ID: "r1", Name: "Teacher", Scopes: grants[:1], Bearers: 3, Mine: true}, {ID: "r2", Name: "Quartermistress of the Long Shed", Scopes: grants, Bearers: 1}, {ID: "r3", Name: "Nothing yet", Mine: true},
+		}}}},
+		{name: "roles-refused", path: "/organization/roles", typed: map[string]string{"name": "Owner", "scopes": "posts:moderate"}, problem: refused(layer.Field{Name: "name", Detail: "must not be a built-in role's, nor begin or end with a space"}), view: redoubt.View{Page: "roles", Title: "Roles", Data: roles.View{Scopes: grants}}},
+		{name: "step-up", path: "/step-up", view: redoubt.View{Page: "step-up", Title: "Confirm that it is you", Data: redoubt.StepUp{Kept: true, Minutes: 10, Provider: "Acme Sign-On"}}},
+		{name: "step-up-page", path: "/step-up", view: redoubt.View{Page: "step-up", Title: "Confirm that it is you", Data: redoubt.StepUp{Return: "/keys", Second: true, Minutes: 10, Provider: "Acme Sign-On"}}},
+		{name: "step-up-lost", path: "/step-up", view: redoubt.View{Page: "step-up", Title: "Confirm that it is you", Data: redoubt.StepUp{Lost: true, Minutes: 10}}},
 		{name: "problem-404", path: "/nowhere", view: redoubt.View{Page: "problem", Title: "Not found", Data: redoubt.Problem{Title: "There is nothing here", Status: 404, Detail: "The page does not exist, or it is not yours to see.", RequestID: "01k3v6q8h0x2", RefusedBy: layer.RLS}}},
 		{name: "problem-place", path: "/", signedOut: true, view: redoubt.View{Page: "problem", Title: "No place here yet", Data: redoubt.Problem{Title: "You have no place here yet", Status: 403, RequestID: "01k3v6q8h0x2", RefusedBy: layer.Identity}}},
 		{name: "problem-500", path: "/orders", view: redoubt.View{Page: "problem", Title: "Something went wrong", Data: &redoubt.Problem{Title: "Something went wrong on our side", Status: 500, Detail: "It has been written down. Try again in a moment.", RequestID: "01k3v6q8h0x2"}}},
@@ -191,6 +241,11 @@ func full(now time.Time) []sample {
 }
 
 var scopes = []keys.Scope{{Name: "posts:read", Means: "Read posts and comments"}, {Name: "products:read", Means: "See products"}, {Name: "orders:read", Means: "See orders"}, {Name: "orders:write", Means: "Place orders"}}
+
+var (
+	machineScopes = []machines.Scope{{Name: "posts:read", Means: "Read posts and comments"}, {Name: "products:read", Means: "See products"}, {Name: "orders:read", Means: "See orders"}}
+	lifetimes     = []machines.Lifetime{{Days: 90, Words: "after 90 days"}, {Days: 365, Words: "after a year"}, {Days: 0, Words: "when it is revoked"}}
+)
 
 // empty is every page that can have nothing on it, with nothing on it.
 func empty() []sample {
@@ -218,9 +273,20 @@ func empty() []sample {
 		{name: "keys-empty", path: "/keys", view: redoubt.View{Page: "keys", Title: "API keys", Data: keys.View{Scopes: scopes}}},
 		{name: "keys-nothing", path: "/keys", view: redoubt.View{Page: "keys", Title: "API keys", Data: keys.View{}}},
 		{name: "key-created-empty", path: "/keys", view: redoubt.View{Page: "key-created", Title: "Your new key", Data: keycreated.View{}}},
+		{name: "machines-empty", path: "/admin/machines", view: redoubt.View{Page: "machines", Title: "Machines", Data: machines.View{}}},
+		{name: "machines-first", path: "/admin/machines", view: redoubt.View{Page: "machines", Title: "Machines", Data: machines.View{Issuers: []string{"https://gitlab.example.com"}, Scopes: machineScopes, Lifetimes: lifetimes, MaxUses: 1000, Audience: "https://commons.example/organizations/x", Exchange: "/oauth/token"}}},
+		{name: "directory-empty", path: "/admin/directory", view: redoubt.View{Page: "directory", Title: "Directory", Data: directory.View{Address: "https://commons.example/scim/v2"}}},
+		{name: "directory-created-empty", path: "/admin/directory", view: redoubt.View{Page: "directory-created", Title: "Connected", Data: directorycreated.View{}}},
 		{name: "members-empty", path: "/admin/members", view: redoubt.View{Page: "members", Title: "Members", Data: members.View{}}},
 		{name: "audit-empty", path: "/admin/audit", view: redoubt.View{Page: "audit", Title: "Audit trail", Data: audit.View{}}},
 		{name: "audit-filtered-empty", path: "/admin/audit", view: redoubt.View{Page: "audit", Title: "Audit trail", Data: audit.View{Prefix: "nothing."}}},
+		{name: "organization-empty", path: "/organization", view: redoubt.View{Page: "organization", Title: "Organization", Data: organization.View{}}},
+		{name: "invitations-empty", path: "/organization/invitations", view: redoubt.View{Page: "invitations", Title: "Invitations", Data: invitations.View{}}},
+		{name: "roles-empty", path: "/organization/roles", view: redoubt.View{Page: "roles", Title: "Roles", Data: roles.View{}}},
+		{name: "invitation-empty", path: "/invitations/x", signedOut: true, view: redoubt.View{Page: "invitation", Title: "Invitation", Data: invitation.View{}}},
+		{name: "invitation-created-empty", path: "/organization/invitations", view: redoubt.View{Page: "invitation-created", Title: "Invitation", Data: invitationcreated.View{}}},
+		{name: "organization-new-empty", path: "/organizations/new", view: redoubt.View{Page: "organization-new", Title: "New organization", Data: organizationnew.View{}}},
+		{name: "step-up-empty", path: "/step-up", view: redoubt.View{Page: "step-up", Title: "Confirm that it is you", Data: redoubt.StepUp{}}},
 		{name: "problem-empty", path: "/", view: redoubt.View{Page: "problem", Data: redoubt.Problem{}}},
 	}
 }
@@ -248,6 +314,8 @@ func wrong(now time.Time) []sample {
 		refuse("profile", map[string]string{"display_name": "", "bio": "Typed before."}, name, layer.Field{Name: "bio", Detail: "Use at most 500 characters."}),
 		refuse("onboarding", map[string]string{"display_name": "", "bio": "Typed before."}, name),
 		refuse("keys", map[string]string{"name": "", "scopes": "orders:read, orders:write", "expires_in_days": "365"}, layer.Field{Name: "name", Detail: "Give it a name."}, layer.Field{Name: "scopes[1]", Detail: "Your role does not allow this."}),
+		refuse("machines", map[string]string{"name": "Deploys", "issuer": "https://gitlab.example.com", "subject_pattern": "repo:*/*", "scopes": "orders:read, posts:read", "uses": "0", "expires_in_days": "90"},
+			layer.Field{Name: "subject_pattern", Detail: "has segments between : and /, none of them empty; the first two are named in full."}, layer.Field{Name: "uses", Detail: "Use 1 to 1000."}),
 		refuse("audit", map[string]string{"action": "Order!"}, layer.Field{Name: "action", Detail: "Use lower-case letters, dots and hyphens."}),
 	}
 }

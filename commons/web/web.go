@@ -25,19 +25,28 @@ import (
 	"github.com/redoubt-dev/redoubt/commons/web/course"
 	courseedit "github.com/redoubt-dev/redoubt/commons/web/course-edit"
 	"github.com/redoubt-dev/redoubt/commons/web/courses"
+	"github.com/redoubt-dev/redoubt/commons/web/directory"
+	directorycreated "github.com/redoubt-dev/redoubt/commons/web/directory-created"
 	"github.com/redoubt-dev/redoubt/commons/web/feed"
+	"github.com/redoubt-dev/redoubt/commons/web/invitation"
+	invitationcreated "github.com/redoubt-dev/redoubt/commons/web/invitation-created"
+	"github.com/redoubt-dev/redoubt/commons/web/invitations"
 	keycreated "github.com/redoubt-dev/redoubt/commons/web/key-created"
 	"github.com/redoubt-dev/redoubt/commons/web/keys"
 	"github.com/redoubt-dev/redoubt/commons/web/lesson"
 	lessonedit "github.com/redoubt-dev/redoubt/commons/web/lesson-edit"
+	"github.com/redoubt-dev/redoubt/commons/web/machines"
 	"github.com/redoubt-dev/redoubt/commons/web/members"
 	"github.com/redoubt-dev/redoubt/commons/web/onboarding"
 	"github.com/redoubt-dev/redoubt/commons/web/order"
 	"github.com/redoubt-dev/redoubt/commons/web/orders"
+	"github.com/redoubt-dev/redoubt/commons/web/organization"
+	organizationnew "github.com/redoubt-dev/redoubt/commons/web/organization-new"
 	"github.com/redoubt-dev/redoubt/commons/web/post"
 	postedit "github.com/redoubt-dev/redoubt/commons/web/post-edit"
 	"github.com/redoubt-dev/redoubt/commons/web/products"
 	"github.com/redoubt-dev/redoubt/commons/web/profile"
+	"github.com/redoubt-dev/redoubt/commons/web/roles"
 	"github.com/redoubt-dev/redoubt/commons/web/sessions"
 )
 
@@ -58,28 +67,39 @@ type kind struct {
 
 // pages is every page by its folder. New refuses a folder without an entry and an entry without a folder.
 var pages = map[string]kind{
-	"welcome":     {public: true, bare: true},
-	"signed-out":  {public: true, bare: true},
-	"problem":     {public: true, data: reflect.TypeFor[redoubt.Problem]()},
-	"onboarding":  {bare: true, data: reflect.TypeFor[onboarding.View]()},
-	"feed":        {data: reflect.TypeFor[feed.View]()},
-	"post":        {data: reflect.TypeFor[post.View]()},
-	"post-edit":   {data: reflect.TypeFor[postedit.View]()},
-	"courses":     {data: reflect.TypeFor[courses.View]()},
-	"course":      {data: reflect.TypeFor[course.View]()},
-	"course-edit": {data: reflect.TypeFor[courseedit.View]()},
-	"lesson":      {data: reflect.TypeFor[lesson.View]()},
-	"lesson-edit": {data: reflect.TypeFor[lessonedit.View]()},
-	"bookmarks":   {data: reflect.TypeFor[bookmarks.View]()},
-	"products":    {data: reflect.TypeFor[products.View](), form: "product_id"},
-	"orders":      {data: reflect.TypeFor[orders.View]()},
-	"order":       {data: reflect.TypeFor[order.View]()},
-	"profile":     {data: reflect.TypeFor[profile.View]()},
-	"sessions":    {data: reflect.TypeFor[sessions.View]()},
-	"keys":        {data: reflect.TypeFor[keys.View]()},
-	"key-created": {data: reflect.TypeFor[keycreated.View]()},
-	"members":     {data: reflect.TypeFor[members.View]()},
-	"audit":       {data: reflect.TypeFor[audit.View]()},
+	"welcome":            {public: true, bare: true},
+	"signed-out":         {public: true, bare: true},
+	"sign-in":            {public: true, bare: true, data: reflect.TypeFor[redoubt.SignInChoice]()},
+	"step-up":            {data: reflect.TypeFor[redoubt.StepUp]()},
+	"problem":            {public: true, data: reflect.TypeFor[redoubt.Problem]()},
+	"onboarding":         {bare: true, data: reflect.TypeFor[onboarding.View]()},
+	"feed":               {data: reflect.TypeFor[feed.View]()},
+	"post":               {data: reflect.TypeFor[post.View]()},
+	"post-edit":          {data: reflect.TypeFor[postedit.View]()},
+	"courses":            {data: reflect.TypeFor[courses.View]()},
+	"course":             {data: reflect.TypeFor[course.View]()},
+	"course-edit":        {data: reflect.TypeFor[courseedit.View]()},
+	"lesson":             {data: reflect.TypeFor[lesson.View]()},
+	"lesson-edit":        {data: reflect.TypeFor[lessonedit.View]()},
+	"bookmarks":          {data: reflect.TypeFor[bookmarks.View]()},
+	"products":           {data: reflect.TypeFor[products.View](), form: "product_id"},
+	"orders":             {data: reflect.TypeFor[orders.View]()},
+	"order":              {data: reflect.TypeFor[order.View]()},
+	"profile":            {data: reflect.TypeFor[profile.View]()},
+	"sessions":           {data: reflect.TypeFor[sessions.View]()},
+	"keys":               {data: reflect.TypeFor[keys.View]()},
+	"key-created":        {data: reflect.TypeFor[keycreated.View]()},
+	"machines":           {data: reflect.TypeFor[machines.View]()},
+	"directory":          {data: reflect.TypeFor[directory.View]()},
+	"directory-created":  {data: reflect.TypeFor[directorycreated.View]()},
+	"members":            {data: reflect.TypeFor[members.View]()},
+	"organization":       {data: reflect.TypeFor[organization.View]()},
+	"organization-new":   {data: reflect.TypeFor[organizationnew.View]()},
+	"invitations":        {data: reflect.TypeFor[invitations.View]()},
+	"invitation-created": {data: reflect.TypeFor[invitationcreated.View]()},
+	"invitation":         {public: true, bare: true, data: reflect.TypeFor[invitation.View]()},
+	"roles":              {data: reflect.TypeFor[roles.View]()},
+	"audit":              {data: reflect.TypeFor[audit.View]()},
 }
 
 // A Site holds the parsed pages and their assets. It implements redoubt.Renderer and may be used concurrently.

@@ -48,6 +48,7 @@ func TestRulesBite(t *testing.T) {
 		{"an escape hatch", escapeHatches, lists{}, map[string]string{"x/x.go": program + "var _ = y.InsecureY()\n"}, "x uses InsecureY"},
 		{"an escape hatch as a field", escapeHatches, lists{}, map[string]string{"x/x.go": program + "var _ = Y{InsecureY: true}\n"}, "x uses InsecureY"},
 		{"an escape hatch in a test", escapeHatches, lists{}, map[string]string{"x/x_test.go": program + "var _ = y.InsecureY()\n"}, ""},
+		{"the development mailbox", escapeHatches, lists{}, map[string]string{"x/x.go": imports("internal/devmail")}, "x uses internal/devmail"},
 		{"the development provider", escapeHatches, lists{}, map[string]string{"x/x.go": imports("internal/devidp")}, "x uses internal/devidp"},
 		{"an escape hatch that nobody uses", escapeHatches, hatch, map[string]string{"x/x.go": program}, "no longer uses InsecureY"},
 		{"the simple protocol by its mode", simpleProtocol, lists{}, map[string]string{"x/x.go": program + "var _ = pgx.QueryExecModeSimpleProtocol\n"}, "statements are prepared"},

@@ -114,8 +114,11 @@ func escapeHatches(h *house) (faults []string) {
 					used[u] = append(used[u], s.path)
 				}
 			})
-			if slices.Contains(s.imports(), module+"/internal/devidp") {
-				u := use{dir, "internal/devidp"}
+			for _, tool := range []string{"internal/devidp", "internal/devmail"} {
+				if !slices.Contains(s.imports(), module+"/"+tool) {
+					continue
+				}
+				u := use{dir, tool}
 				used[u] = append(used[u], s.path)
 			}
 		}

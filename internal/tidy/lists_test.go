@@ -46,6 +46,8 @@ var written = lists{
 		{"layer/layertest", "InsecureWithoutPerimeter"}: "asks the layers inside without an edge, in tests",
 		{"bench", "InsecureSignIn"}:                     "signs the people of a measurement in without a provider",
 		{"bench", "InsecureWithoutPerimeter"}:           "measures the layers inside by themselves",
+		{"command", "InsecureLoopback"}:                 "sends the mail of a development system to where up catches it, on this machine alone",
+		{"command", "internal/devmail"}:                 "catches the mail of a development system, on this machine alone",
 		{"command", "internal/devidp"}:                  "runs the development provider, on this machine alone",
 		{"layer/perimeter", "InsecureSkipVerify"}:       "asks no authority about the link's ends: VerifyConnection compares their keys with the pinned ones",
 	},

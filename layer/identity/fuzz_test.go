@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/redoubt-dev/redoubt/layer/identity/signon"
 )
 
 // FuzzKey looks for a key that passes without having been made by newKey's rules, and for one of ours that does not pass.
@@ -32,7 +30,7 @@ func FuzzKey(f *testing.F) {
 // FuzzCookies looks for cookies that make a session token out of something else, or that open as a sign-in without our seal.
 func FuzzCookies(f *testing.F) {
 	s, other := &Service{cookieKey: []byte(strings.Repeat("k", 32))}, &Service{cookieKey: []byte(strings.Repeat("o", 32))}
-	sealed, err := other.sealCookie(started{signon.Pending{}, "/"})
+	sealed, err := other.sealCookie(started{Return: "/"})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -30,6 +30,7 @@ package identity
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"embed"
@@ -55,32 +56,55 @@ var Schema embed.FS
 type Scopes struct {
 	Member        []string
 	Administrator []string // in addition to Member
+	Owner         []string // in addition to Member
+	Admin         []string // in addition to Member
+	Guest         []string // instead of Member
+	// Grantable is what an organization may put into roles of its own; nil for nothing. Nothing that Administrator alone has.
+	Grantable []string
 }
 
 // A Config says who may be believed.
 type Config struct {
-	Connection string           // connection string of role redoubt_identity; required
-	Provider   *signon.Provider // required
-	Key        []byte           // authenticates claims; at least 32 bytes, never in the database; required
+	Connection string     // connection string of role redoubt_identity; required
+	Providers  []Provider // where people sign in: one or several; required
+	Key        []byte     // authenticates claims; at least 32 bytes, never in the database; required
 	Scopes     Scopes
 	Idle       time.Duration // a session that is not used ends after this; zero is 30 minutes, at most a day
 	Absolute   time.Duration // a session ends after this in any case; zero is 12 hours, at most 7 days
+	// MaxSessions is how many living sessions a person may have; one more ends the oldest. Zero is 20, at most 100.
+	MaxSessions int
+	// RefreshAfter is the age at which what the provider said is asked for anew, by the next request, if it gave a refresh token
+	// (SYSTEM I3). Zero is 5 minutes, at most Absolute. It is how long somebody who has left a group keeps what the group gave.
+	RefreshAfter time.Duration
+	// Levels says which acr values of the provider's (OpenID Connect Core 1.0 section 2) make a level of assurance that routes ask for,
+	// best first: {"mfa": {"urn:example:two-factor"}}. A level that is not here is itself an acr value, or an amr value (RFC 8176);
+	// nil for all of them.
+	Levels map[string][]string
 	// AdministratorGroup names the provider's group whose members administer org; zero is "redoubt:administrators:" and the
 	// organization's id. It must depend on nothing that a row could change.
 	AdministratorGroup func(org layer.OrgID) string
+	// CreatorGroup names the provider's group whose members may make organizations; zero is nobody.
+	CreatorGroup string
+	// Machines says which issuers' tokens are exchanged for machines; zero exchanges none.
+	Machines Machines
 }
 
 // A Service identifies callers. It may be used concurrently.
 type Service struct {
 	cfg       Config
+	providers providers
 	pool      *pgxpool.Pool
 	cookieKey []byte
+	tokens    cipher.AEAD  // seals refresh tokens
 	purged    atomic.Int64 // when old job grants were last forgotten, in Unix seconds
+	machines  map[string]*signon.Issuer
+	swept     atomic.Int64 // the same of machines' tokens
 }
 
 const (
 	maxIdle     = 24 * time.Hour
 	maxAbsolute = 7 * 24 * time.Hour
+	maxSessions = 100
 	storeWait   = 5 * time.Second // for a connection and an answer of the session store: a store that hangs makes requests fail, not pile up
 )
 
@@ -92,6 +116,12 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	if cfg.Absolute == 0 {
 		cfg.Absolute = 12 * time.Hour
 	}
+	if cfg.MaxSessions == 0 {
+		cfg.MaxSessions = 20
+	}
+	if cfg.RefreshAfter == 0 {
+		cfg.RefreshAfter = min(5*time.Minute, cfg.Absolute)
+	}
 	if cfg.AdministratorGroup == nil {
 		cfg.AdministratorGroup = AdministratorGroup
 	}
@@ -99,6 +129,14 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	cookieKey, err := hkdf.Key(sha256.New, cfg.Key, nil, "redoubt sign-in cookie", 32)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := newTokenSeal(cfg.Key)
+	if err != nil {
+		return nil, err
+	}
+	machines, err := cfg.Machines.open()
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +155,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		pool.Close()
 		return nil, fmt.Errorf("reaching the database as identity: %w", err)
 	}
-	return &Service{cfg: cfg, pool: pool, cookieKey: cookieKey}, nil
+	return &Service{cfg: cfg, providers: newProviders(cfg.Providers), pool: pool, cookieKey: cookieKey, tokens: tokens, machines: machines}, nil
 }
 
 func (cfg Config) check() error {
@@ -125,9 +163,9 @@ func (cfg Config) check() error {
 	if cfg.Connection == "" {
 		faults = append(faults, errors.New("identity: Connection is required"))
 	}
-	if cfg.Provider == nil {
-		faults = append(faults, errors.New("identity: Provider is required"))
-	}
+	faults = append(faults, checkProviders(cfg.Providers)...)
+	faults = append(faults, cfg.Scopes.check()...)
+	faults = append(faults, checkLevels(cfg.Levels)...)
 	if len(cfg.Key) < 32 {
 		faults = append(faults, errors.New("identity: Key needs at least 32 bytes"))
 	}
@@ -137,7 +175,13 @@ func (cfg Config) check() error {
 	if cfg.Absolute < 0 || cfg.Absolute > maxAbsolute {
 		faults = append(faults, errors.New("identity: Absolute is at most seven days"))
 	}
-	return errors.Join(faults...)
+	if cfg.MaxSessions < 0 || cfg.MaxSessions > maxSessions {
+		faults = append(faults, errors.New("identity: MaxSessions is at most a hundred"))
+	}
+	if cfg.RefreshAfter < 0 || cfg.RefreshAfter > cfg.Absolute {
+		faults = append(faults, errors.New("identity: RefreshAfter is at most Absolute"))
+	}
+	return errors.Join(append(faults, cfg.Machines.Check())...)
 }
 
 // Close ends identity's connections.
@@ -159,13 +203,6 @@ func (s *Service) Administers(groups []string, org layer.OrgID) bool {
 		}
 	}
 	return false
-}
-
-func (s *Service) scopes(administrator bool) []string {
-	if !administrator {
-		return s.cfg.Scopes.Member
-	}
-	return append(append([]string{}, s.cfg.Scopes.Member...), s.cfg.Scopes.Administrator...)
 }
 
 func refuse(reason layer.Reason, public string, cause error) error {

@@ -81,21 +81,24 @@ type entitlement struct {
 
 type keyRow struct {
 	entitlement
-	Unused bool // not recorded as used for a minute
+	Unused  bool // not recorded as used for a minute
+	Unknown bool // not known to be used from this network
 }
 
 const findKey = `
 select k.id, k.organization_id, k.profile_id, k.person_id, k.administrator, k.scopes, k.expires_at, k.mac,
-       coalesce(k.last_used_at < now() - interval '1 minute', true) as unused
+       coalesce(k.last_used_at < now() - interval '1 minute', true) as unused,
+       $2::cidr is not null and not exists (select from identity.api_key_network n where n.api_key_id = k.id and n.network = $2) as unknown
   from identity.api_key k
   join identity.membership m on m.organization_id = k.organization_id and m.id = k.profile_id
   join identity.organization o on o.id = k.organization_id
  where k.hash = $1 and k.revoked_at is null and k.expires_at > now() and m.active and o.active`
 
-const touchKey = `update identity.api_key set last_used_at = now() where hash = $1`
+// useKey is sent once a minute, and when the network is new: it spares a write on every request.
+const useKey = `select identity.use_api_key($1, $2, $3)`
 
 var (
-	errScheme    = errors.New("the Authorization header is not one Bearer API key")
+	errScheme    = errors.New("the Authorization header is not one Bearer credential")
 	errChecksum  = errors.New("the key's form or checksum is wrong")
 	errNoKey     = errors.New("no living key has this hash")
 	errForgedKey = errors.New("what the key entitles to is not authentic")
@@ -107,13 +110,16 @@ func (s *Service) bearer(ctx context.Context, headers []string) (layer.Principal
 	if len(headers) != 1 || !strings.EqualFold(scheme, "Bearer") {
 		return layer.Principal{}, refuse(layer.Unauthenticated, "The Authorization header takes one Bearer API key.", errScheme)
 	}
+	if strings.HasPrefix(key, machinePrefix) {
+		return s.machine(ctx, machinePrefix, "machine", findMachine, key)
+	}
 	if !wellFormed(keyPrefix, key) {
 		return layer.Principal{}, refuse(layer.Unauthenticated, public, errChecksum)
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
-	hash := hashOf(key)
-	rows, err := s.pool.Query(ctx, findKey, hash)
+	hash, network := hashOf(key), networkOf(ctx)
+	rows, err := s.pool.Query(ctx, findKey, hash, network)
 	if err != nil {
 		return layer.Principal{}, unavailable("finding a key", err)
 	}
@@ -126,8 +132,8 @@ func (s *Service) bearer(ctx context.Context, headers []string) (layer.Principal
 	case !hmac.Equal(s.seal(keyPrefix, hash, row.entitlement), row.MAC):
 		return layer.Principal{}, refuse(layer.Unauthenticated, public, errForgedKey)
 	}
-	if row.Unused {
-		if _, err := s.pool.Exec(ctx, touchKey, hash); err != nil {
+	if row.Unused || row.Unknown {
+		if _, err := s.pool.Exec(ctx, useKey, row.ID, network, layer.VisitFrom(ctx).String()); err != nil {
 			return layer.Principal{}, unavailable("recording the use of a key", err)
 		}
 	}
@@ -141,13 +147,18 @@ func (e entitlement) principal(kind, credential string) layer.Principal {
 	}).(layer.Principal)
 }
 
-// seal authenticates what a machine's credential entitles to, so that a changed row widens nothing, nor makes one kind another. Every
-// part is preceded by its length, so that no two rows read alike.
+// seal authenticates what a machine's credential entitles to, so that a changed row widens nothing, nor makes one kind another.
 func (s *Service) seal(kind string, hash []byte, e entitlement) []byte {
-	m := hmac.New(sha256.New, s.cfg.Key)
 	parts := []string{"redoubt entitlement", kind, string(hash), e.ID, string(e.OrganizationID), string(e.ProfileID), string(e.PersonID),
 		strconv.FormatBool(e.Administrator), strconv.FormatInt(e.ExpiresAt.Unix(), 10)}
-	for _, p := range append(parts, e.Scopes...) {
+	return s.authenticate(append(parts, e.Scopes...))
+}
+
+// authenticate seals parts under a key that the database does not hold. Every part is preceded by its length, so that no two lists
+// read alike.
+func (s *Service) authenticate(parts []string) []byte {
+	m := hmac.New(sha256.New, s.cfg.Key)
+	for _, p := range parts {
 		var n [4]byte
 		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
 		m.Write(n[:])
@@ -166,10 +177,24 @@ type Key struct {
 	ExpiresAt  time.Time
 	LastUsedAt *time.Time
 	RevokedAt  *time.Time
+	Networks   []Network // that it was used from, the latest first, at most 50
+}
+
+// A Network is where a key was used from: 256 addresses of IPv4, or a site of IPv6.
+type Network struct {
+	Network   string    `json:"network"` // "203.0.113.0/24"
+	FirstSeen time.Time `json:"first_seen"`
+	LastSeen  time.Time `json:"last_seen"`
+	Suspect   bool      `json:"suspect"` // it was not the first
 }
 
 const (
-	listKeys  = `select id, name, hint, scopes, created_at, expires_at, last_used_at, revoked_at from redoubt.my_api_keys()`
+	listKeys = `
+with n as materialized (select * from redoubt.my_api_key_networks())
+select id, name, hint, scopes, created_at, expires_at, last_used_at, revoked_at,
+       (select coalesce(json_agg(json_build_object('network', n.network, 'first_seen', n.first_seen, 'last_seen', n.last_seen, 'suspect', n.suspect) order by n.last_seen desc, n.network), '[]')
+          from n where n.key_id = k.id) as networks
+  from redoubt.my_api_keys() k`
 	addKey    = `select redoubt.add_api_key($1, $2, $3, $4, $5, $6, $7, $8)`
 	revokeKey = `select redoubt.revoke_api_key($1)`
 )

@@ -12,13 +12,18 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
-// EndpointPattern matches an endpoint's credential, for secret scanners. A job grant looks the same but for its "rdj_", and is of no
-// use to whoever does not have the worker's password.
-const EndpointPattern = `rdw_[0-9A-Za-z]{38}`
+// For secret scanners: EndpointPattern matches an endpoint's credential, and MachinePattern a machine's access token, which is worth
+// nothing after a quarter of an hour. A job grant looks the same but for its "rdj_", and is of no use to whoever does not have the
+// worker's password.
+const (
+	EndpointPattern = `rdw_[0-9A-Za-z]{38}`
+	MachinePattern  = `rdm_[0-9A-Za-z]{38}`
+)
 
 const (
 	jobPrefix      = "rdj_"
 	endpointPrefix = "rdw_"
+	machinePrefix  = "rdm_"
 	maxJobLife     = 7 * 24 * time.Hour
 	purgeEvery     = time.Minute
 )
@@ -41,10 +46,17 @@ select e.id, e.organization_id, '' as profile_id, '' as person_id, false as admi
   from identity.endpoint e join identity.organization o on o.id = e.organization_id
  where e.hash = $1 and e.revoked_at is null and o.active`
 
+	findMachine = `
+select t.id, t.organization_id, '' as profile_id, '' as person_id, false as administrator, t.scopes, t.expires_at, t.mac
+  from identity.machine_token t
+  join identity.federation f on f.id = t.federation_id and f.organization_id = t.organization_id
+  join identity.organization o on o.id = t.organization_id
+ where t.hash = $1 and t.expires_at > now() and f.revoked_at is null and (f.expires_at is null or f.expires_at > now()) and o.active`
+
 	purgeJobs = `delete from identity.job_grant where id in (select id from identity.job_grant where expires_at < now() - interval '1 day' limit 1000)`
 )
 
-var errNoMachine = errors.New("no living grant or endpoint has this hash")
+var errNoMachine = errors.New("no living credential of a machine has this hash")
 
 // GrantJob lets a worker act once for who, with some of who's own scopes, for up to life and a week at most. It belongs to tx, which
 // enqueues the job: the grant is good once tx has committed, and not at all if it is rolled back. Whoever reads the queue can run
@@ -78,15 +90,18 @@ func (s *Service) Endpoint(ctx context.Context, credential string) (layer.Princi
 	return s.machine(ctx, endpointPrefix, "endpoint", findEndpoint, credential)
 }
 
-func (s *Service) machine(ctx context.Context, prefix, kind, find, credential string) (layer.Principal, error) {
-	const public = "There is nothing here."
+func (s *Service) machine(ctx context.Context, prefix, kind, sql, credential string) (layer.Principal, error) {
+	public := "There is nothing here."
+	if prefix == machinePrefix {
+		public = "The access token is not good. Exchange a new one."
+	}
 	if !wellFormed(prefix, credential) {
 		return layer.Principal{}, refuse(layer.Unauthenticated, public, errChecksum)
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
 	hash := hashOf(credential)
-	rows, err := s.pool.Query(ctx, find, hash)
+	rows, err := s.pool.Query(ctx, sql, hash)
 	if err != nil {
 		return layer.Principal{}, unavailable("finding a "+kind, err)
 	}

@@ -9,12 +9,16 @@ import (
 
 // A Session is one sign-in of a person, as their own list shows it.
 type Session struct {
-	ID        string
-	Current   bool // the one that asks
-	UserAgent string
-	Address   string
-	CreatedAt time.Time
-	SeenAt    time.Time
+	ID               string
+	Current          bool // the one that asks
+	UserAgent        string
+	Address          string // where it was opened from; empty if nobody knows
+	SeenAddress      string // where it was last used from
+	OrganizationName string
+	Issuer           string // of the provider that opened it; see Service.ProviderTitle
+	CreatedAt        time.Time
+	SeenAt           time.Time
+	ExpiresAt        time.Time // at the latest
 }
 
 // A Member is a person in an organization, as its administrators see them.
@@ -22,16 +26,20 @@ type Member struct {
 	ID         layer.ProfileID
 	Email      string
 	Name       string
+	Role       Role
+	CustomRole *string // the id of their role of the organization's own; nil for none
+	CustomName string  // and its name
+	Admitted   string  // the provider's group by which they came in; "" for who was invited or provisioned
 	Active     bool
 	JoinedAt   time.Time
 	SignedInAt *time.Time
 }
 
 const (
-	listSessions  = `select id, current, user_agent, address, created_at, seen_at from redoubt.my_sessions()`
+	listSessions  = `select id, current, user_agent, address, seen_address, organization_name, issuer, created_at, seen_at, expires_at from redoubt.my_sessions()`
 	revokeSession = `select redoubt.revoke_session($1)`
 	revokeOthers  = `select redoubt.revoke_other_sessions()`
-	listMembers   = `select id, email, name, active, joined_at, signed_in_at from redoubt.members()
+	listMembers   = `select id, email, name, role, custom_role, custom_name, admitted, active, joined_at, signed_in_at from redoubt.members()
 	                  where $1::timestamptz is null or (joined_at, id) < ($1, $2::uuid) order by joined_at desc, id desc limit $3`
 	readMe    = `select name, email, organization_name, joined_at from redoubt.me()`
 	setActive = `select redoubt.set_member_active($1, $2)`
@@ -39,10 +47,11 @@ const (
 	eraseOne  = `select redoubt.erase_member($1)`
 )
 
-// Sessions lists the living sessions of the asker, in every organization, the latest used first, at most 100.
+// Sessions lists the living sessions of the asker, in every organization, the one that asks first and then the latest used, at most 100.
 func Sessions(asker rls.Asker) ([]Session, error) { return rls.All[Session](asker, listSessions) }
 
-// RevokeSession ends one of the caller's sessions; from the next statement on it opens nothing (SYSTEM I5).
+// RevokeSession ends one of the caller's sessions, and what came of it by switching organizations; from the next statement on they open
+// nothing (SYSTEM I5).
 func RevokeSession(tx *rls.Tx, id string) error { return found(rls.One[bool](tx, revokeSession, id)) }
 
 // RevokeOtherSessions ends every session of the caller's but the one that asks, and returns how many.

@@ -54,6 +54,35 @@ func MoveIssuer(ctx context.Context, conn *pgx.Conn, from, to string) error {
 	return err
 }
 
+// Bind makes issuers the whole of what an organization believes; none are all that are configured. Sessions of others end there, and keys
+// that were made by people of others. conn is an administrator's: a wrong word here lets strangers in or locks everybody out.
+func Bind(ctx context.Context, conn *pgx.Conn, org layer.OrgID, issuers ...string) error {
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("binding an organization: %w", err)
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	if _, err := tx.Exec(ctx, `delete from identity.organization_issuer where organization_id = $1`, org); err != nil {
+		return fmt.Errorf("binding an organization: %w", err)
+	}
+	for _, issuer := range issuers {
+		if _, err := tx.Exec(ctx, `insert into identity.organization_issuer (organization_id, issuer) values ($1, $2)`, org, issuer); err != nil {
+			return fmt.Errorf("binding an organization: %w", err)
+		}
+	}
+	if len(issuers) > 0 {
+		for _, others := range []string{
+			`update identity.session s set revoked_at = now() where s.organization_id = $1 and s.revoked_at is null and s.issuer <> all ($2)`,
+			`update identity.api_key k set revoked_at = now() from identity.person p where k.organization_id = $1 and k.revoked_at is null and p.id = k.person_id and p.issuer <> all ($2)`,
+		} {
+			if _, err := tx.Exec(ctx, others, org, issuers); err != nil {
+				return fmt.Errorf("ending what other issuers opened: %w", err)
+			}
+		}
+	}
+	return tx.Commit(ctx)
+}
+
 // InsecureSignIn opens a session as if the provider had said claims, and returns its token and whose it is. It is for tests and
 // for the example content of a development database: it takes the caller's word for everything.
 func (s *Service) InsecureSignIn(ctx context.Context, claims signon.Claims, org layer.OrgID) (token string, who layer.Principal, err error) {

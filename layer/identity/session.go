@@ -37,6 +37,10 @@ type claims struct {
 	Provider     string          `json:"sid,omitempty"`
 	ACR          string          `json:"acr,omitempty"`
 	AMR          []string        `json:"amr,omitempty"`
+	Family       string          `json:"family"`       // the sign-in from which the session comes
+	Expires      int64           `json:"expires"`      // Unix seconds; the row may say earlier, and not later
+	RefreshedAt  int64           `json:"refreshed_at"` // Unix seconds; when the provider said this
+	Refreshable  bool            `json:"refreshable"`  // it can be asked again: the row has a refresh token
 }
 
 func newSessionToken() string {
@@ -65,21 +69,26 @@ type sessionRow struct {
 	OrganizationID layer.OrgID
 	ProfileID      layer.ProfileID
 	PersonID       layer.PersonID
+	Role           Role
+	Custom         []string // scopes of the organization's own role
 	Claims         []byte
 	MAC            []byte `db:"mac"`
-	Unseen         bool   // not touched for a minute
+	Unseen         bool   // not touched for a minute, or from another address
 	ExpiresAt      time.Time
+	Issuer, SID    string
 }
 
 const findSession = `
-select s.id, s.organization_id, s.profile_id, s.person_id, s.claims, s.mac, s.seen_at < now() - interval '1 minute' as unseen, s.expires_at
+select s.id, s.organization_id, s.profile_id, s.person_id, m.role, m.scopes as custom, s.claims, s.mac,
+       s.seen_at < now() - interval '1 minute' or s.seen_address <> $2 as unseen, s.expires_at, s.issuer, s.sid
   from identity.session s
   join identity.membership m on m.organization_id = s.organization_id and m.id = s.profile_id
-  join identity.organization o on o.id = s.organization_id
- where s.hash = $1 and s.revoked_at is null and s.expires_at > now() and s.seen_at > now() - s.idle and m.active and o.active`
+ where s.hash = $1 and s.revoked_at is null and s.expires_at > now() and s.seen_at > now() - s.idle and m.live
+   and coalesce((select bool_or(b.issuer = s.issuer) from identity.organization_issuer b where b.organization_id = s.organization_id), true)`
 
-// touchSession keeps a session in use from idling out. Once a minute is enough, and spares a write on every request.
-const touchSession = `update identity.session set seen_at = now() where hash = $1 and revoked_at is null`
+// touchSession keeps a session in use from idling out, and notes where it is used from, for its owner's list. Once a minute is enough,
+// and spares a write on every request.
+const touchSession = `update identity.session set seen_at = now(), seen_address = $2 where hash = $1 and revoked_at is null`
 
 var (
 	errTwoCookies = errors.New("two session cookies")
@@ -115,39 +124,84 @@ func sessionToken(r *http.Request) (string, error) {
 	return token, nil
 }
 
+// session finds who holds a token, asking the provider anew if what it said is too old (SYSTEM I3). Without a living session there is
+// neither a Principal nor a row.
 func (s *Service) session(ctx context.Context, token string) (layer.Principal, sessionRow, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeWait)
-	defer cancel()
 	hash := hashOf(token)
-	rows, err := s.pool.Query(ctx, findSession, hash)
-	if err != nil {
-		return layer.Principal{}, sessionRow{}, unavailable("finding a session", err)
+	row, c, err := s.findSession(ctx, hash)
+	if err != nil || row.ID == "" {
+		return layer.Principal{}, row, err
 	}
-	row, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[sessionRow])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return layer.Principal{}, row, nil
-	}
-	if err != nil {
-		return layer.Principal{}, row, unavailable("finding a session", err)
-	}
-	if !hmac.Equal(s.sealClaims(hash, row.Claims), row.MAC) {
-		return layer.Principal{}, row, refuse(layer.Unauthenticated, "Please sign in again.", errForged)
-	}
-	var c claims
-	if err := json.Unmarshal(row.Claims, &c); err != nil || c.Organization != row.OrganizationID || c.Profile != row.ProfileID || c.Person != row.PersonID {
-		return layer.Principal{}, row, refuse(layer.Unauthenticated, "Please sign in again.", errForged)
+	if s.due(c) {
+		changed, err := s.refresh(ctx, hash, row, c)
+		if err != nil {
+			return layer.Principal{}, sessionRow{}, err
+		}
+		if changed { // it may have ended, or entitle to something else now
+			if row, c, err = s.findSession(ctx, hash); err != nil || row.ID == "" {
+				return layer.Principal{}, row, err
+			}
+		}
 	}
 	if row.Unseen {
-		if _, err := s.pool.Exec(ctx, touchSession, hash); err != nil {
+		ctx, cancel := context.WithTimeout(ctx, storeWait)
+		defer cancel()
+		if _, err := s.pool.Exec(ctx, touchSession, hash, addressOf(ctx)); err != nil {
 			return layer.Principal{}, row, unavailable("touching a session", err)
 		}
 	}
 	administrator := s.Administers(c.Groups, row.OrganizationID)
 	return mint.Principal(mint.Facts{
 		Person: string(row.PersonID), Profile: string(row.ProfileID), Organization: string(row.OrganizationID),
-		Kind: "session", ID: row.ID, Administrator: administrator, Scopes: s.scopes(administrator),
-		Credential: token, AuthTime: time.Unix(c.AuthTime, 0),
+		Kind: "session", ID: row.ID, Administrator: administrator, Role: string(row.Role), Scopes: s.cfg.Scopes.of(row.Role, row.Custom, administrator),
+		Credential: token, AuthTime: time.Unix(c.AuthTime, 0), Assurance: s.assurance(c),
 	}).(layer.Principal), row, nil
+}
+
+// findSession reads a living session and its claims, which it authenticates; the zero row if there is none. A session of a provider
+// that is not configured any more is none.
+func (s *Service) findSession(ctx context.Context, hash []byte) (sessionRow, claims, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
+	rows, err := s.pool.Query(ctx, findSession, hash, addressOf(ctx))
+	if err != nil {
+		return sessionRow{}, claims{}, unavailable("finding a session", err)
+	}
+	row, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[sessionRow])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return sessionRow{}, claims{}, nil
+	}
+	if err != nil {
+		return sessionRow{}, claims{}, unavailable("finding a session", err)
+	}
+	c, err := s.openClaims(hash, row)
+	if err != nil {
+		return sessionRow{}, claims{}, refuse(layer.Unauthenticated, "Please sign in again.", err)
+	}
+	if s.providers.byIssuer[c.Issuer] == nil {
+		return sessionRow{}, claims{}, nil
+	}
+	return row, c, nil
+}
+
+// openClaims authenticates a row's claims, and holds against them what the row says beside them: whose it is, where, by which
+// provider's word, and until when.
+func (s *Service) openClaims(hash []byte, row sessionRow) (claims, error) {
+	var c claims
+	if !hmac.Equal(s.sealClaims(hash, row.Claims), row.MAC) || json.Unmarshal(row.Claims, &c) != nil ||
+		c.Organization != row.OrganizationID || c.Profile != row.ProfileID || c.Person != row.PersonID ||
+		c.Issuer != row.Issuer || c.Provider != row.SID || row.ExpiresAt.Unix() > c.Expires {
+		return claims{}, errForged
+	}
+	return c, nil
+}
+
+// addressOf is where a request comes from, by the edge's word; "" if nobody knows.
+func addressOf(ctx context.Context) string {
+	if visit := layer.VisitFrom(ctx); visit.Address.IsValid() {
+		return visit.Address.WithZone("").String()
+	}
+	return ""
 }
 
 // A Snapshot is what the session store says of one session at one moment, for the page gate to judge and a page's frame to show.
@@ -173,10 +227,12 @@ type Place struct {
 
 const readSnapshot = `
 select s.claims, s.mac, s.organization_id, s.profile_id, p.name, p.email, o.name, m.onboarded_at is not null,
-       s.revoked_at is null and s.expires_at > now() and s.seen_at > now() - s.idle and m.active and o.active,
+       s.revoked_at is null and s.expires_at > now() and s.seen_at > now() - s.idle and m.active and o.active
+         and coalesce((select bool_or(b.issuer = s.issuer) from identity.organization_issuer b where b.organization_id = o.id), true),
        (select coalesce(json_agg(json_build_object('id', x.id, 'name', x.name) order by x.name, x.id), '[]')
           from identity.membership mine join identity.organization x on x.id = mine.organization_id
-         where mine.person_id = s.person_id and mine.active and x.active)
+         where mine.person_id = s.person_id and mine.active and x.active
+           and coalesce((select bool_or(b.issuer = s.issuer) from identity.organization_issuer b where b.organization_id = x.id), true))
   from identity.session s
   join identity.membership m on m.organization_id = s.organization_id and m.id = s.profile_id
   join identity.organization o on o.id = s.organization_id

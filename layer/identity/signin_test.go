@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,23 +28,30 @@ const callback = "https://app.example.test/sign-in/callback"
 // A desk is identity before a real provider, with people whom the provider knows.
 type desk struct {
 	*layertest.W
-	t       *testing.T
-	service *identity.Service
-	idp     *httptest.Server
-	acme    layer.OrgID
+	t        *testing.T
+	service  *identity.Service
+	provider *devidp.Provider
+	idp      *httptest.Server
+	acme     layer.OrgID
+	cfg      identity.Config // of service
+
+	front     atomic.Pointer[func(http.ResponseWriter, *http.Request) bool] // stands before the provider, if set; true for answered
+	refreshes atomic.Int32                                                  // that the provider was asked for
+	told      chan string                                                   // logout tokens that the provider has sent
 }
 
-func newDesk(t *testing.T) *desk {
+// newDesk changes what a desk is made of, as its options say.
+func newDesk(t *testing.T, options ...func(*identity.Config, *signon.Config)) *desk {
 	t.Helper()
 	w := layertest.World(t, scoped)
-	d := &desk{W: w, t: t, acme: w.Organization("Acme")}
-	var provider http.Handler
-	d.idp = httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { provider.ServeHTTP(rw, r) }))
+	d := &desk{W: w, t: t, acme: w.Organization("Acme"), told: make(chan string, 100)}
+	d.idp = httptest.NewTLSServer(http.HandlerFunc(d.serve))
 	t.Cleanup(d.idp.Close)
 	var err error
-	provider, err = devidp.New(devidp.Config{
-		Issuer:  d.idp.URL,
-		Clients: []devidp.Client{{ID: "app", Secret: "correct horse", RedirectURIs: []string{callback}, PostLogoutRedirectURIs: []string{"https://app.example.test/signed-out"}}},
+	d.provider, err = devidp.New(devidp.Config{
+		Issuer: d.idp.URL, HTTP: &http.Client{Transport: listener(d.told)},
+		Clients: []devidp.Client{{ID: "app", Secret: "correct horse", RedirectURIs: []string{callback}, PostLogoutRedirectURIs: []string{"https://app.example.test/signed-out"},
+			BackchannelLogoutURI: "https://app.example.test/sign-on/logout"}},
 		People: []devidp.Person{
 			{Subject: "alice", Name: "Alice Archer", Email: "alice@acme.test", EmailVerified: true, Groups: []string{identity.AdministratorGroup(d.acme)}},
 			{Subject: "bob", Name: "Bob Baker", Email: "bob@acme.test", EmailVerified: true},
@@ -52,15 +61,17 @@ func newDesk(t *testing.T) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rp, err := signon.New(signon.Config{Issuer: d.idp.URL, ClientID: "app", ClientSecret: "correct horse", RedirectURL: callback, HTTP: d.idp.Client()})
+	sign := signon.Config{Issuer: d.idp.URL, ClientID: "app", ClientSecret: "correct horse", RedirectURL: callback, HTTP: d.idp.Client(), RequireIssuer: true}
+	d.cfg = identity.Config{Connection: w.Connection("redoubt_identity"), Key: w.ClaimsKey, Scopes: scoped.Scopes}
+	for _, o := range options {
+		o(&d.cfg, &sign)
+	}
+	rp, err := signon.New(sign)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.service, err = identity.Open(t.Context(), identity.Config{Connection: w.Connection("redoubt_identity"), Provider: rp, Key: w.ClaimsKey, Scopes: scoped.Scopes})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(d.service.Close)
+	d.cfg.Providers = append([]identity.Provider{{ID: "first", Title: "First", SignOn: rp}}, d.cfg.Providers...)
+	d.service = d.open(d.cfg)
 	people := []identity.Provisioned{
 		{Issuer: d.idp.URL, Subject: "alice", Email: "before@acme.test", Name: "Before", Organizations: []layer.OrgID{d.acme}},
 		{Issuer: d.idp.URL, Subject: "bob", Organizations: []layer.OrgID{d.acme}},
@@ -71,11 +82,46 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
+// open is another process with that configuration.
+func (d *desk) open(cfg identity.Config) *identity.Service {
+	d.t.Helper()
+	s, err := identity.Open(d.t.Context(), cfg)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(s.Close)
+	return s
+}
+
+func (d *desk) serve(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if form, _ := url.ParseQuery(string(body)); form.Get("grant_type") == "refresh_token" {
+		d.refreshes.Add(1)
+	}
+	if front := d.front.Load(); front != nil && (*front)(w, r) {
+		return
+	}
+	d.provider.ServeHTTP(w, r)
+}
+
+// before stands before the provider; it reports whether it has answered.
+func (d *desk) before(f func(http.ResponseWriter, *http.Request) bool) { d.front.Store(&f) }
+
+// listener takes what a provider posts to us.
+type listener chan string
+
+func (l listener) RoundTrip(r *http.Request) (*http.Response, error) {
+	r.ParseForm()
+	l <- r.PostForm.Get("logout_token")
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+}
+
 // begin starts a sign-in and returns where it leads and the cookie that remembers it.
 func (d *desk) begin() (to string, remembered *http.Cookie) {
 	d.t.Helper()
 	rec := httptest.NewRecorder()
-	if err := d.service.SignIn(rec, httptest.NewRequestWithContext(d.t.Context(), "GET", "/sign-in", nil), "/orders"); err != nil {
+	if err := d.service.SignIn(rec, httptest.NewRequestWithContext(d.t.Context(), "GET", "/sign-in", nil), "", "/orders"); err != nil {
 		d.t.Fatal(err)
 	}
 	return rec.Header().Get("Location"), rec.Result().Cookies()[0]
@@ -129,6 +175,27 @@ func cookieOf(rec *httptest.ResponseRecorder, name string) *http.Cookie {
 		}
 	}
 	return nil
+}
+
+// come is a person's whole sign-in; it returns their session's token.
+func (d *desk) come(person string) string {
+	d.t.Helper()
+	to, remembered := d.begin()
+	rec, _, err := d.finish(d.choose(to, person), remembered)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return cookieOf(rec, cookieName).Value
+}
+
+// who is who holds that token by this service's word.
+func (d *desk) who(token string) layer.Principal {
+	d.t.Helper()
+	who, err := d.service.Identify(with(d.t, token))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return who
 }
 
 const signInCookie = "__Host-redoubt-sign-in"
@@ -187,8 +254,8 @@ func TestSigningInAgainEndsTheBrowsersOldSession(t *testing.T) { // SYSTEM I5
 	if fresh.Value == old.Value {
 		t.Error("the session was kept")
 	}
-	living(t, d.W, old.Value, false)
-	living(t, d.W, fresh.Value, true)
+	alive(t, d.service, old.Value, false)
+	alive(t, d.service, fresh.Value, true)
 	// A session that somebody fixed in the browser beforehand is never taken over.
 	fixed := &http.Cookie{Name: cookieName, Value: "rds_" + strings.Repeat("A", 43)}
 	to, remembered = d.begin()
@@ -196,7 +263,7 @@ func TestSigningInAgainEndsTheBrowsersOldSession(t *testing.T) { // SYSTEM I5
 	if err != nil || cookieOf(rec, cookieName).Value == fixed.Value {
 		t.Errorf("fixation: %v", err)
 	}
-	living(t, d.W, fixed.Value, false)
+	alive(t, d.service, fixed.Value, false)
 }
 
 func TestWhoWasNotProvisionedStaysOut(t *testing.T) { // SYSTEM I1, U1
@@ -317,7 +384,7 @@ func TestSigningOut(t *testing.T) { // SYSTEM I5
 	if gone := cookieOf(rec, cookieName); gone == nil || gone.MaxAge >= 0 || gone.Value != "" {
 		t.Errorf("the cookie stays: %v", gone)
 	}
-	living(t, d.W, token, false)
+	alive(t, d.service, token, false)
 }
 
 func TestOldSessionsAreRemovedAtSignIn(t *testing.T) {
@@ -365,7 +432,7 @@ func TestIdentityReachesNoTenantDataAndMakesNobody(t *testing.T) { // SYSTEM D3,
 
 func TestOpenNamesEveryFault(t *testing.T) {
 	_, err := identity.Open(t.Context(), identity.Config{Key: make([]byte, 31), Idle: 25 * time.Hour, Absolute: 8 * 24 * time.Hour})
-	for _, want := range []string{"Connection", "Provider", "32 bytes", "Idle", "Absolute"} {
+	for _, want := range []string{"Connection", "Providers", "32 bytes", "Idle", "Absolute"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not in %v", want, err)
 		}

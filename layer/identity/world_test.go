@@ -20,9 +20,9 @@ func TestMain(m *testing.M) { layertest.Main(m) }
 var scoped = redoubt.App{
 	Schema: []migrate.Line{{Name: "scopes", Application: true, Files: fstest.MapFS{"0001_scopes.sql": {Data: []byte(`
 SELECT redoubt.allow('member', 'keys:write', 'sessions:write', 'posts:write');
-SELECT redoubt.allow('administrator', 'keys:write', 'sessions:write', 'posts:write', 'members:read', 'members:write');
+SELECT redoubt.allow('administrator', 'keys:write', 'sessions:write', 'posts:write', 'members:read', 'members:write', 'machines:write');
 `)}}}},
-	Scopes: identity.Scopes{Member: []string{"keys:write", "sessions:write", "posts:write"}, Administrator: []string{"members:read", "members:write"}},
+	Scopes: identity.Scopes{Member: []string{"keys:write", "sessions:write", "posts:write"}, Administrator: []string{"members:read", "members:write", "machines:write"}},
 }
 
 const cookieName = "__Host-redoubt"
@@ -71,7 +71,12 @@ func refused(t *testing.T, err error, reason layer.Reason) {
 // living checks whether a session's cookie still opens anything.
 func living(t *testing.T, w *layertest.W, token string, want bool) {
 	t.Helper()
-	who, err := w.Identity.Identify(with(t, token))
+	alive(t, w.Identity, token, want)
+}
+
+func alive(t *testing.T, service *identity.Service, token string, want bool) {
+	t.Helper()
+	who, err := service.Identify(with(t, token))
 	if err != nil || who.Nobody() == want {
 		t.Errorf("the session lives: %t (%v), want %t", !who.Nobody(), err, want)
 	}

@@ -127,8 +127,8 @@ func onlyUTF8(params map[string]string) bool {
 	return len(params) == 0 || len(params) == 1 && named && strings.EqualFold(charset, "utf-8")
 }
 
-// Typed returns what was typed into the form that r carries, for showing it again beside what is wrong. It has the single values
-// of declared fields, without those marked secret and without characters that Bind refuses. It returns nil for a route that
+// Typed returns what was typed into the form that r carries, for showing it again beside what is wrong. It has the values of declared
+// fields, without those marked secret and without characters that Bind refuses; of boxes that were ticked, several with commas between. It returns nil for a route that
 // takes no form, and for a body that cannot be read. Bind, which comes before, leaves the body to be read again.
 //
 // It is for forms alone: an API never gives back what it was sent.
@@ -142,11 +142,28 @@ func (s *Schema) Typed(r *http.Request, limits Limits) map[string]string {
 	}
 	shown := map[string]string{}
 	for _, f := range s.places[inBody] {
-		if value := form.member(f.name); value.kind == typed && !f.secret {
-			shown[f.name] = f.showable(value.text)
+		if text, ok := f.typed(form.member(f.name)); ok {
+			shown[f.name] = text
 		}
 	}
 	return shown
+}
+
+// typed is what was typed into the field, or ticked; false if nothing was, or nobody may see it.
+func (s *shape) typed(value node) (text string, ok bool) {
+	switch {
+	case s.secret || s.item != nil && s.item.secret:
+		return "", false
+	case value.kind == typed:
+		return s.showable(value.text), true
+	case value.kind != many || s.item == nil:
+		return "", false
+	}
+	var all []string
+	for _, one := range value.members {
+		all = append(all, s.item.showable(one.value.text))
+	}
+	return strings.Join(all, ", "), true
 }
 
 // showable drops what clean would refuse, so that a person who pasted an odd character does not lose the text around it.

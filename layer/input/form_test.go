@@ -236,6 +236,29 @@ func TestARefusedFormIsShownAgain(t *testing.T) {
 	}
 }
 
+func TestTickedBoxesAreShownAgain(t *testing.T) {
+	type ticked struct {
+		Colours []string `json:"colours,omitempty" maxItems:"3" maxLength:"10"`
+		Secrets []string `json:"secrets,omitempty" maxItems:"3" maxLength:"10" secret:"true"`
+		One     string   `json:"one,omitempty" maxLength:"10"`
+	}
+	s := compile[ticked](t, input.ModeForm)
+	for sent, want := range map[string]string{
+		"":                                 "",
+		"colours=red":                      "red",
+		"colours=red&colours=blue":         "red, blue",
+		"colours=r%00ed&colours=%e2%80%ae": "red, ",
+		"one=a&one=b":                      "", // which of them?
+		"secrets=a&secrets=b":              "",
+		"secrets=a":                        "",
+	} {
+		got := s.Typed(postForm(sent), input.Limits{})
+		if got["colours"] != want || got["one"] != "" || got["secrets"] != "" {
+			t.Errorf("%s: got %q, want %q", sent, got, want)
+		}
+	}
+}
+
 func TestAFormReadByNetHTTPIsAProgrammingError(t *testing.T) {
 	r := postForm("title=Tea")
 	if err := r.ParseForm(); err != nil {

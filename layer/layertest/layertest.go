@@ -58,6 +58,7 @@ func (sealed) RoundTrip(r *http.Request) (*http.Response, error) {
 type W struct {
 	DB       *rls.DB
 	Identity *identity.Service
+	Hooks    *rls.DB         // opened as redoubt_webhook, for what presents an endpoint's credential
 	Server   *redoubt.Server // nil for an application without Start, which has only a schema
 
 	ClaimsKey []byte // authenticates claims; for tests that forge them with and without it
@@ -99,13 +100,15 @@ func open(tb testing.TB, app redoubt.App, database *pgtest.DB) *W {
 	must(tb, "configuring the identity provider", err)
 	w.DB, err = rls.Open(tb.Context(), rls.Config{Connection: w.Connection("redoubt_app"), MaxConns: 8})
 	must(tb, "opening the database", err)
-	w.Identity, err = identity.Open(tb.Context(), identity.Config{Connection: w.Connection("redoubt_identity"), Provider: idp, Key: w.ClaimsKey, Scopes: app.Scopes})
+	w.Identity, err = identity.Open(tb.Context(), identity.Config{Connection: w.Connection("redoubt_identity"), Providers: []identity.Provider{{SignOn: idp}}, Key: w.ClaimsKey, Scopes: app.Scopes, Machines: machines(), CreatorGroup: Creators})
 	must(tb, "opening the session store", err)
+	w.Hooks, err = rls.Open(tb.Context(), rls.Config{Connection: w.Connection("redoubt_webhook"), MaxConns: 4})
+	must(tb, "opening the database for endpoints", err)
 	if app.Start == nil {
 		return w
 	}
 	w.Server, err = redoubt.New(redoubt.Config{
-		App: app, Origin: Origin, DB: w.DB, Identity: w.Identity, Provider: provider, ClaimsKey: w.ClaimsKey, TokenKey: random(32),
+		App: app, Origin: Origin, DB: w.DB, Identity: w.Identity, Deliveries: w.Hooks, ClaimsKey: w.ClaimsKey, TokenKey: random(32),
 		Log: slog.New(witness{}), InsecureWithoutPerimeter: true,
 	})
 	must(tb, "starting the application", err)
@@ -116,8 +119,10 @@ func (w *W) close() {
 	if w.Identity != nil {
 		w.Identity.Close()
 	}
-	if w.DB != nil {
-		w.DB.Close()
+	for _, db := range []*rls.DB{w.DB, w.Hooks} {
+		if db != nil {
+			db.Close()
+		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

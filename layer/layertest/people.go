@@ -61,6 +61,8 @@ type person struct {
 	groups        []string
 	also          []string
 	unintroduced  bool
+	proved        time.Duration // how long before a sign-in they proved to the provider who they are
+	level         string        // the acr that the provider says
 }
 
 // An Option says what is special about a person.
@@ -71,6 +73,12 @@ func Named(name string) Option { return func(p *person) { p.name = name } }
 
 // AlsoOf makes a person a member of another organization too; see Caller.SignIn.
 func AlsoOf(org string) Option { return func(p *person) { p.also = append(p.also, org) } }
+
+// Creators is the provider's group whose people may make organizations, in a World.
+const Creators = "layertest:creators"
+
+// InGroup puts a person into another group of the provider's.
+func InGroup(group string) Option { return func(p *person) { p.groups = append(p.groups, group) } }
 
 // Unintroduced leaves out the application's onboarding.
 func Unintroduced() Option { return func(p *person) { p.unintroduced = true } }
@@ -120,10 +128,32 @@ func (c *Caller) SignIn(org string) *Caller {
 	return &Caller{w: c.w, person: c.person, organization: org, session: token, who: who}
 }
 
+// Stale is the same person in another session, for which they proved to the provider hours ago who they are: what asks for a fresh
+// proof refuses it (SYSTEM I6). All other sessions are fresh.
+func (c *Caller) Stale() *Caller {
+	c.w.tb.Helper()
+	return c.proved(11*time.Hour, c.person.level)
+}
+
+// Assured is the same person in another session, for which the provider says that they have proved just now who they are, at level.
+func (c *Caller) Assured(level string) *Caller {
+	c.w.tb.Helper()
+	return c.proved(0, level)
+}
+
+func (c *Caller) proved(ago time.Duration, level string) *Caller {
+	c.w.tb.Helper()
+	other := *c
+	other.person.proved, other.person.level = ago, level
+	again := other.SignIn(c.organization)
+	again.browser = c.browser
+	return again
+}
+
 // Claims is what the identity provider says about the person.
 func (c *Caller) Claims() signon.Claims {
 	return signon.Claims{Issuer: issuer, Subject: c.person.subject, Email: c.person.subject + "@example.test", Name: c.person.name,
-		Groups: slices.Clone(c.person.groups), AuthTime: time.Now()}
+		Groups: slices.Clone(c.person.groups), AuthTime: time.Now().Add(-c.person.proved), ACR: c.person.level}
 }
 
 // introduce does what the person would: it opens the application's onboarding and presses its button.

@@ -26,13 +26,19 @@ func nobody() error {
 const (
 	stateNoScope  = "RD403" // redoubt.require: the third gate's question was answered with no
 	stateConflict = "RD409" // a rule of identity's functions
+	stateNoOwner  = "RD410" // an organization's last owner would be gone
+	stateLimited  = "RD429" // a bound on how many there may be, or how often
+	stateUnproven = "RD401" // redoubt.require_proof: the person has to prove again who they are
 )
 
 // refusals is the one table from what PostgreSQL says to what the caller is told. Messages name no table, column or value.
 var refusals = map[string]layer.Refusal{
 	"28000":       {By: layer.RLS, Reason: layer.Unauthenticated, Public: "Please sign in again."},
 	stateNoScope:  {By: layer.GateAction, Reason: layer.Forbidden, Public: "You may not do this."},
+	stateUnproven: {By: layer.GateAction, Reason: layer.Unproven, Public: "Please confirm that it is you, by signing in once more."},
 	stateConflict: {By: layer.RLS, Reason: layer.Conflict, Public: "This cannot be done as things are."},
+	stateNoOwner:  {By: layer.RLS, Reason: layer.Conflict, Public: "An organization needs an owner. Make somebody else one first."},
+	stateLimited:  {By: layer.RLS, Reason: layer.Limited, Public: "That is as much as one may have, or as often. Please wait, or remove something first."},
 	"42501":       {By: layer.RLS, Reason: layer.Forbidden, Public: "You may not do this."}, // a policy or a grant
 	"23505":       {By: layer.RLS, Reason: layer.Conflict, Public: "There is one like this already."},
 	"23503":       {By: layer.RLS, Reason: layer.NotFound, Public: "It refers to something that is not here."},

@@ -32,7 +32,10 @@ func TestWhatAMemberMayIsSettledWhenItChanges(t *testing.T) { // SYSTEM D2, I4, 
 		{"and set going again", `update identity.organization set active = false where id = '{my org}'; update identity.organization set active = true where id = '{my org}'`, ""},
 		{"another organization is stopped", `update identity.organization set active = false where id = '{their org}'`, ""},
 		{"the member becomes a guest", `update identity.membership set role = 'guest' where id = '{me}'`, "RD403"},
-		{"a guest is given the scope", `update identity.membership set role = 'guest', scopes = '{notes:write}' where id = '{me}'`, ""},
+		{"a guest is given the scope, by a role of the organization's own", `insert into redoubt.grantable values ('notes:write') on conflict do nothing;
+			insert into identity.organization_role (organization_id, id, name, scopes) values ('{my org}', '5f0c5bba-3c66-4d2b-9c0e-0a1c0f1d00aa', 'Writer', '{notes:write}');
+			update identity.membership set role = 'guest', custom_role = '5f0c5bba-3c66-4d2b-9c0e-0a1c0f1d00aa' where id = '{me}'`, ""},
+		{"somebody writes the scope down by hand", `update identity.membership set role = 'guest', scopes = '{notes:write}' where id = '{me}'`, "RD403"},
 		{"the role loses its scopes", `update redoubt.role set scopes = '{}' where name = 'member'`, "RD403"},
 		{"another role loses its scopes", `update redoubt.role set scopes = '{}' where name = 'owner'`, ""},
 		{"somebody writes it down by hand", `update identity.membership set active = false where id = '{me}'; update identity.membership set live = true, may = 'notes0write,' where id = '{me}'`, "28000"},

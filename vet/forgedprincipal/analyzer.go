@@ -33,7 +33,7 @@ const (
 )
 
 // takers are the functions that ask a layer in a Principal's name.
-var takers = []string{nouns + "/rls.DB.As", nouns + "/rls.Begin", nouns + "/gate/action.Do"}
+var takers = []string{nouns + "/rls.DB.As", nouns + "/rls.Begin", nouns + "/gate/action.Do", nouns + "/gate/action.DoAssured"}
 
 func run(pass *analysis.Pass) (any, error) {
 	if source.Path(pass.Pkg) == nouns {

@@ -21,8 +21,10 @@ const (
 	breached              // something has happened before
 )
 
+// gates are the functions that ask the action gate.
+var gates = []string{source.Module + "/layer/gate/action.Do", source.Module + "/layer/gate/action.DoAssured"}
+
 const (
-	gate    = source.Module + "/layer/gate/action.Do"
 	deepest = 3 // calls between a handler and its gate; whoever reads a handler finds the gate soon, or not at all
 )
 
@@ -281,7 +283,7 @@ func (r *reader) call(c *ast.CallExpr) reach {
 		}
 	case *types.Func:
 		switch {
-		case source.Name(called) == gate:
+		case slices.Contains(gates, source.Name(called)):
 			return gated
 		case touchesNothing(called):
 			return r.callbacks(c)

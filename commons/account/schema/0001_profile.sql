@@ -31,4 +31,4 @@ GRANT SELECT, INSERT, UPDATE (display_name, bio) ON commons.profile TO redoubt_a
 
 SELECT redoubt.allow('member', 'profile:read', 'profile:write', 'sessions:write', 'keys:write');
 SELECT redoubt.allow('administrator', 'profile:read', 'profile:write', 'sessions:write', 'keys:write',
-  'members:read', 'members:write', 'members:erase', 'audit:read');
+  'members:read', 'members:write', 'members:erase', 'audit:read', 'machines:write', 'endpoints:write', 'scim:manage');

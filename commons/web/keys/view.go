@@ -31,8 +31,28 @@ type Key struct {
 	Created time.Time
 	Expires time.Time
 	Used    time.Time // last use; zero for never
+	From    string    // the network of its last use; empty if nobody knows
+	Places  []Place   // all that are known, the latest first
 	Revoked bool
 	Expired bool
+}
+
+// A Place is a network that a key was used from.
+type Place struct {
+	Network string
+	First   time.Time
+	Last    time.Time
+	New     bool // it was not the first that the key was used from
+}
+
+// New is how many networks the key has turned up in since its first.
+func (k Key) New() (n int) {
+	for _, p := range k.Places {
+		if p.New {
+			n++
+		}
+	}
+	return n
 }
 
 // Lifetimes is what the form offers.

@@ -11,12 +11,21 @@ type View struct {
 
 // A Session is one browser that is signed in.
 type Session struct {
-	ID       string // the public identifier, not the secret
-	Agent    string // the User-Agent header as it came; only Device's fixed words are shown
-	Address  string
-	SignedIn time.Time
-	Seen     time.Time // last seen
-	Current  bool      // the session that asks
+	ID           string // the public identifier, not the secret
+	Agent        string // the User-Agent header as it came; only Device's fixed words are shown
+	Address      string // where it was opened from; empty if nobody knows
+	SeenAddress  string // where it was last used from
+	Organization string // in which it is
+	Provider     string // where the person signed in; empty if there is but one place
+	SignedIn     time.Time
+	Seen         time.Time // last seen
+	Ends         time.Time // at the latest
+	Current      bool      // the session that asks
+}
+
+// Moved reports whether it is used from elsewhere than it was opened from: a train does that, and so does a thief.
+func (s Session) Moved() bool {
+	return s.Address != "" && s.SeenAddress != "" && s.Address != s.SeenAddress
 }
 
 // Others counts the sessions besides the current one.

@@ -90,7 +90,7 @@ grant usage on schema audit to redoubt_app, redoubt_worker, redoubt_webhook, red
 grant select on audit.log to redoubt_auditor;
 grant select (organization_id, id, at, actor, credential, visit, category, action, entity, entity_id, changes) on audit.log to redoubt_app;
 grant execute on function audit.append(text, text, text, text, jsonb) to redoubt_app, redoubt_worker, redoubt_webhook, redoubt_keys, redoubt_owner;
-grant execute on function audit.append_identity(uuid, uuid, uuid, text, text, text, text, text, jsonb) to redoubt_identity;
+grant execute on function audit.append_identity(uuid, uuid, uuid, text, text, text, text, text, jsonb) to redoubt_identity, redoubt_keys;
 -- A partition gets its table's triggers in the name of whoever makes it. The owner can do no more with it than have changes of its own
 -- tables recorded once more.
 grant execute on function audit.row() to redoubt_owner;

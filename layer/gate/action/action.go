@@ -9,7 +9,8 @@
 // # What it stops
 //
 // A mutation by a caller whose session, key, membership or role, as the database has them at this moment, does not allow it;
-// and, with Own, of a thing that belongs to another member.
+// and, with Own, of a thing that belongs to another member; and, with DoAssured, by a person whose proof of who they are is too old
+// or too weak by the database's own note of it (SYSTEM I6).
 //
 // # What it does not stop
 //
@@ -72,14 +73,53 @@ const require = `select coalesce(redoubt.require($1)::text, '')` // an endpoint 
 // Both the caller's claims and the database must allow scope: an administrator's scope comes from the identity provider, so a
 // row that was tampered with is not enough (SYSTEM I3).
 func Do[T any](ctx context.Context, db *rls.DB, who layer.Principal, scope string, act func(*Tx) (T, error)) (result T, err error) {
-	var none T
-	if !who.Nobody() && !who.Has(scope) {
-		return none, &layer.Refusal{By: layer.GateAction, Reason: layer.Forbidden, Public: "You may not do this.", Cause: errMissing}
+	if err := claimed(who, scope); err != nil {
+		return result, err
 	}
 	opened, profile, err := rls.Begin[layer.ProfileID](ctx, mint.Gate{}, db, who, require, scope)
 	if err != nil {
-		return none, err
+		return result, err
 	}
+	return run(opened, profile, who, act)
+}
+
+const requireProof = `select coalesce(redoubt.require_proof($1, $2, $3, $4)::text, '')`
+
+// DoAssured is Do for what cannot be undone, or gives lasting power: the database must also know that the person has proved who they
+// are as recently and as well as needs asks (SYSTEM I6). It asks the session's own row, by the database's clock. The route gate asks
+// the claims, by the application's, so that neither a row that was altered nor a route that forgot to ask is enough. It costs no
+// more round trips than Do.
+func DoAssured[T any](ctx context.Context, db *rls.DB, who layer.Principal, scope string, needs layer.Assurance, act func(*Tx) (T, error)) (result T, err error) {
+	if err := claimed(who, scope); err != nil {
+		return result, err
+	}
+	opened, profile, err := rls.Begin[layer.ProfileID](ctx, mint.Gate{}, db, who, requireProof, scope, int(needs.Within.Seconds()), needs.Level, needs.Keys)
+	if err != nil {
+		return result, unmet(err, needs)
+	}
+	return run(opened, profile, who, act)
+}
+
+// unmet tells whoever leads the person to the provider what would do.
+func unmet(err error, needs layer.Assurance) error {
+	var r *layer.Refusal
+	if errors.As(err, &r) && r.Reason == layer.Unproven {
+		r.Cause = &layer.Unmet{Needs: needs, Err: r.Cause}
+	}
+	return err
+}
+
+// claimed refuses somebody whose claims lack the scope. Nobody is left for the database to refuse.
+func claimed(who layer.Principal, scope string) error {
+	if !who.Nobody() && !who.Has(scope) {
+		return &layer.Refusal{By: layer.GateAction, Reason: layer.Forbidden, Public: "You may not do this.", Cause: errMissing}
+	}
+	return nil
+}
+
+// run runs act in a transaction that the database has let who open, and commits it.
+func run[T any](opened *rls.Tx, profile layer.ProfileID, who layer.Principal, act func(*Tx) (T, error)) (result T, err error) {
+	var none T
 	defer opened.Rollback() // also when act panics; nothing after Commit
 	if profile != who.Profile() {
 		return none, &layer.Refusal{By: layer.GateAction, Reason: layer.Forbidden, Public: "You may not do this.", Cause: errDisagree}

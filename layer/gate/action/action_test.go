@@ -25,10 +25,10 @@ CREATE SCHEMA cups;
 CREATE TABLE cups.cup (organization_id uuid NOT NULL, id int NOT NULL, PRIMARY KEY (organization_id, id));
 GRANT USAGE ON SCHEMA cups TO redoubt_app;
 GRANT SELECT, INSERT ON cups.cup TO redoubt_app;
-SELECT redoubt.allow('member', 'cups:write', 'database:only');
+SELECT redoubt.allow('member', 'cups:write', 'keys:write', 'database:only');
 SELECT redoubt.allow('administrator', 'cups:write', 'cups:break');
 `)}}}},
-	Scopes: identity.Scopes{Member: []string{"cups:write", "claims:only"}, Administrator: []string{"cups:break"}},
+	Scopes: identity.Scopes{Member: []string{"cups:write", "keys:write", "claims:only"}, Administrator: []string{"cups:break"}},
 }
 
 const (

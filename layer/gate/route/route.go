@@ -8,7 +8,8 @@
 //
 // # What it stops
 //
-// A caller who is not signed in, who does not administer, or whose key was not given the scope, from reaching a handler.
+// A caller who is not signed in, who does not administer, or whose key was not given the scope, from reaching a handler; and, for
+// a route that asks for it, one whose proof of who they are is too old or too weak, though their session lives (SYSTEM I6).
 //
 // # What it does not stop
 //
@@ -41,6 +42,7 @@ const (
 	public
 	members
 	administrators
+	membersWith
 	scope
 )
 
@@ -60,6 +62,9 @@ var (
 // Scope admits every caller whose credential allows the scope: a person whose role has it, or an API key that was given it.
 func Scope(name string) Access { return Access{scope, name} }
 
+// MembersWith admits a person with a session whose role, or own role, has the scope; not an API key. It is for pages and their forms.
+func MembersWith(scope string) Access { return Access{membersWith, scope} }
+
 // String is for golden files and messages: "public", "members", "administrators", "scope orders:write".
 func (a Access) String() string {
 	switch a.kind {
@@ -71,6 +76,8 @@ func (a Access) String() string {
 		return "administrators"
 	case scope:
 		return "scope " + a.scope
+	case membersWith:
+		return "members with " + a.scope
 	}
 	return "undeclared"
 }
@@ -78,12 +85,13 @@ func (a Access) String() string {
 // A Gate holds the declarations of a program. Declare is for its start; Check may then be used concurrently.
 type Gate struct {
 	declared map[string]Access
+	needs    map[string]layer.Assurance // for a few
 }
 
 // Declare records who may ask for pattern. It refuses a route without a declaration, with an empty scope, or declared twice.
 func (g *Gate) Declare(pattern string, access Access) error {
-	if access.kind == undeclared || access.kind == scope && access.scope == "" {
-		return fmt.Errorf("route %q declares no access: say Public, Members, Administrators or Scope", pattern)
+	if access.kind == undeclared || (access.kind == scope || access.kind == membersWith) && access.scope == "" {
+		return fmt.Errorf("route %q declares no access: say Public, Members, Administrators, MembersWith or Scope", pattern)
 	}
 	if _, twice := g.declared[pattern]; twice {
 		return fmt.Errorf("route %q is declared twice", pattern)
@@ -121,7 +129,8 @@ var (
 	errNoScope    = errors.New("the credential lacks the scope")
 )
 
-// Check refuses who if the declaration of pattern does not admit them. An unknown pattern admits nobody.
+// Check refuses who if the declaration of pattern does not admit them. An unknown pattern admits nobody. Whom it does admit it then
+// asks for the proof that the route needs: who may not know of a route is not told what it needs.
 func (g *Gate) Check(pattern string, who layer.Principal) error {
 	access := g.declared[pattern]
 	switch {
@@ -137,11 +146,13 @@ func (g *Gate) Check(pattern string, who layer.Principal) error {
 		}
 	case !who.Interactive():
 		return refuse(layer.Forbidden, "This needs a person at a browser.", errKey)
+	case access.kind == membersWith && !who.Has(access.scope):
+		return refuse(layer.NotFound, "There is nothing here.", errNoScope) // nor which their role does not open to them
 	case access.kind == administrators && !who.Administrator():
 		// Members need not know which pages administrators have.
 		return refuse(layer.NotFound, "There is nothing here.", errNoAdmin)
 	}
-	return nil
+	return g.proved(pattern, who)
 }
 
 func refuse(reason layer.Reason, publicText string, cause error) error {

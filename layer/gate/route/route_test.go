@@ -18,12 +18,13 @@ var (
 	administrator = made(mint.Facts{Kind: "session", Administrator: true, Scopes: []string{"posts:read", "members:read"}})
 	key           = made(mint.Facts{Kind: "api-key", Scopes: []string{"posts:read"}})
 	adminKey      = made(mint.Facts{Kind: "api-key", Administrator: true, Scopes: []string{"members:read"}})
+	bare          = made(mint.Facts{Kind: "session"})
 	bareKey       = made(mint.Facts{Kind: "api-key"})
 )
 
 func TestWhoPasses(t *testing.T) { // SYSTEM A1, A4
 	var g route.Gate
-	for pattern, access := range map[string]route.Access{"public": route.Public, "members": route.Members, "administrators": route.Administrators, "scope": route.Scope("posts:read")} {
+	for pattern, access := range map[string]route.Access{"public": route.Public, "members": route.Members, "administrators": route.Administrators, "scope": route.Scope("posts:read"), "with": route.MembersWith("posts:read")} {
 		if err := g.Declare(pattern, access); err != nil {
 			t.Fatal(err)
 		}
@@ -50,6 +51,10 @@ func TestWhoPasses(t *testing.T) { // SYSTEM A1, A4
 		{"scope", key, "a key that was given it", ""},
 		{"scope", bareKey, "a key that was not", layer.Forbidden},
 		{"scope", adminKey, "an administrator's key that was not", layer.Forbidden},
+		{"with", nobody, "a stranger", layer.Unauthenticated},
+		{"with", member, "a member whose role has it", ""},
+		{"with", bare, "a member whose role does not, and who need not know", layer.NotFound},
+		{"with", key, "a key that was given it", layer.Forbidden},
 		{"undeclared", nobody, "a stranger", layer.Forbidden},
 		{"undeclared", administrator, "an administrator", layer.Forbidden},
 	}
@@ -73,6 +78,7 @@ func TestADeclarationIsComplete(t *testing.T) { // SYSTEM A1
 	}{
 		"no access":       {route.Access{}, "declares no access"},
 		"an empty scope":  {route.Scope(""), "declares no access"},
+		"with no scope":   {route.MembersWith(""), "declares no access"},
 		"public":          {route.Public, ""},
 		"public, again":   {route.Public, ""},
 		"a scope":         {route.Scope("a:b"), ""},

@@ -188,10 +188,11 @@ end $$;
 create function redoubt.set_member_active(member uuid, active boolean) returns boolean
   volatile security definer set search_path = pg_catalog, pg_temp language plpgsql as $$
 begin
-  perform redoubt.require('members:write');
+  perform redoubt.require(case redoubt.credential_kind() when 'w' then 'scim:manage' else 'members:write' end); -- w: the provider's own word, 0008_scim.sql
   if member = redoubt.profile() then
     raise exception 'redoubt: nobody stops or readmits themselves' using errcode = 'RD409';
   end if;
+  perform redoubt.outrank(member); -- 0006_organizations.sql
   update identity.membership m set active = set_member_active.active where m.organization_id = redoubt.org() and m.id = member;
   if not found then
     return false;

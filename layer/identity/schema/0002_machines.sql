@@ -89,7 +89,7 @@ begin
 end $$;
 
 -- redeem_job is redoubt.enter's: it takes a grant, and gives it back if the job's transaction is rolled back. A member or an
--- organization that was stopped, and a key or endpoint that was revoked since, leave nothing to redeem; a session that has
+-- organization that was stopped, and a key, an endpoint or a machine's trust that was revoked since, leave nothing to redeem; a session that has
 -- ended does, since people sign out while their jobs wait.
 create function redoubt.redeem_job(digest bytea, out organization_id uuid, out profile_id uuid, out person_id uuid, out id uuid, out may text)
   volatile language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -101,6 +101,7 @@ begin
      and (g.profile_id is null or exists (select from identity.membership m where m.organization_id = g.organization_id and m.id = g.profile_id and m.live))
      and not exists (select from identity.api_key k where k.id = g.granted_by and k.revoked_at is not null)
      and not exists (select from identity.endpoint e where e.id = g.granted_by and e.revoked_at is not null)
+     and not exists (select from identity.machine_token t join identity.federation f on f.id = t.federation_id where t.id = g.granted_by and f.revoked_at is not null)
   returning g.organization_id, coalesce(g.profile_id, '00000000-0000-0000-0000-000000000000'), coalesce(g.person_id, '00000000-0000-0000-0000-000000000000'), g.id,
     case when g.profile_id is null then redoubt.written(g.scopes) else
       (select redoubt.among(g.scopes, m.may, g.administrator) from identity.membership m where m.organization_id = g.organization_id and m.id = g.profile_id) end

@@ -9,9 +9,12 @@ create function redoubt.erase_member(member uuid) returns boolean
   volatile security definer set search_path = pg_catalog, pg_temp language plpgsql as $$
 declare gone uuid;
 begin
-  if member is distinct from redoubt.profile() or not redoubt.interactive() then
+  if redoubt.credential_kind() = 'w' then
+    perform redoubt.require('scim:manage'); -- the provider's own word, 0008_scim.sql
+  elsif member is distinct from redoubt.profile() or not redoubt.interactive() then
     perform redoubt.require('members:erase');
   end if;
+  perform redoubt.outrank(member); -- 0006_organizations.sql
   select m.person_id into gone from identity.membership m where m.organization_id = redoubt.org() and m.id = member for update;
   if gone is null then
     return false;

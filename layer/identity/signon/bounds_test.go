@@ -2,8 +2,11 @@ package signon
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -90,4 +93,89 @@ func TestAFetchHasALimit(t *testing.T) {
 			t.Errorf("got %v after %v, want the limit of %v", err, time.Since(begun), fetchTime)
 		}
 	})
+}
+
+// Whatever a provider sends in place of its document, what is taken of it can be asked safely.
+func FuzzDiscovery(f *testing.F) {
+	p, err := New(Config{Issuer: "https://idp.example", ClientID: "a", ClientSecret: "b", RedirectURL: "https://shop.example/callback"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	good := `{"issuer":"https://idp.example","authorization_endpoint":"https://idp.example/a","token_endpoint":"https://idp.example/t","jwks_uri":"https://idp.example/k"}`
+	if _, err := p.readMetadata([]byte(good)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(good))
+	f.Add([]byte(strings.Replace(good, "https://idp.example/t", "http://127.0.0.1/t", 1)))
+	f.Add([]byte(strings.Replace(good, "}", `,"end_session_endpoint":"javascript:alert(1)"}`, 1)))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		m, err := p.readMetadata(body)
+		if err != nil {
+			return
+		}
+		for _, address := range []string{m.Authorization, m.Token, m.Keys, m.Userinfo, m.EndSession} {
+			if address != "" && (!strings.HasPrefix(strings.ToLower(address), "https://") || strings.Contains(address, "@") && strings.Contains(strings.SplitN(address, "/", 4)[2], "@")) {
+				t.Errorf("%q would be asked", address)
+			}
+		}
+		if m.Issuer != "https://idp.example" || m.oauth == nil {
+			t.Errorf("got %q", m.Issuer)
+		}
+	})
+}
+
+// Whatever a provider sends in place of its keys, none of those taken is a secret, too short, or of two minds.
+func FuzzKeys(f *testing.F) {
+	f.Add([]byte(`{"keys":[{"kty":"EC","crv":"P-256","kid":"a","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`))
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"},{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`))
+	f.Add([]byte(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}],"keys":[]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		keys, ok := readKeys(body)
+		if !ok && keys != nil || len(keys) > maxKeys {
+			t.Errorf("got %d keys of what was refused", len(keys))
+		}
+		for _, key := range keys {
+			fitting := 0
+			for _, kind := range []string{"RS256", "ES256", "ES384", "ES512", "EdDSA"} {
+				if fits(key, kind) {
+					fitting++
+				}
+			}
+			if !key.IsPublic() || fitting > 1 || fits(key, "HS256") || fits(key, "none") {
+				t.Errorf("a key of type %T verifies %d kinds", key.Key, fitting)
+			}
+		}
+	})
+}
+
+// Whatever somebody sends as a token: what parses has one spelling, a pinned algorithm, and a header without surprises.
+func FuzzToken(f *testing.F) {
+	encode := base64.RawURLEncoding.EncodeToString
+	for _, header := range []string{`{"alg":"ES256"}`, `{"alg":"none"}`, `{"alg":"ES256","crit":["b64"],"b64":false}`, `{"alg":"ES256","alg":"none"}`} {
+		f.Add(encode([]byte(header)) + "." + encode([]byte(`{"sub":"x"}`)) + ".AAAA")
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		parsed, err := parse(raw, defaultAlgorithms)
+		if err != nil {
+			if Name(err) == "" {
+				t.Errorf("%v has no name", err)
+			}
+			return
+		}
+		parts := strings.Split(raw, ".")
+		header, err := base64.RawURLEncoding.DecodeString(parts[0])
+		if err != nil || encode(header) != parts[0] || !slices.Contains(defaultAlgorithms, parsed.algorithm) || len(parts) != 3 || parts[2] == "" {
+			t.Errorf("got %s of %q", parsed.algorithm, raw)
+		}
+		if got := parsed.signed.Signatures[0].Header; got.Algorithm != parsed.algorithm || got.KeyID != parsed.keyID || got.JSONWebKey != nil {
+			t.Errorf("two readers of one header: %q %q, %q %q", got.Algorithm, got.KeyID, parsed.algorithm, parsed.keyID)
+		}
+	})
+}
+
+func TestAParserThatPanicsEndsNoProgram(t *testing.T) {
+	l := newLazy(time.Now, func(context.Context) (int, error) { panic("hunter2") })
+	if got, err := l.get(t.Context(), time.Minute); got != 0 || !errors.Is(err, ErrUnreachable) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %d, %v", got, err)
+	}
 }

@@ -31,7 +31,11 @@ type Claims struct {
 	ACR           string
 	AMR           []string
 	SessionID     string // the provider's sid, by which it names the session when it ends; may be empty
-	IDToken       string // for LogoutURL; a secret of the person
+	IDToken       string // for LogoutURL; a secret of the person. A refresh need not give a new one
+	// RefreshToken is for Refresh, once. It is a secret, to be kept where the database cannot use it, and empty if the provider gave
+	// none or Config.Refresh did not ask for one.
+	RefreshToken  string
+	AccessExpires time.Time // when the provider would want to be asked again; zero if it does not say
 }
 
 // Format implements fmt.Formatter, so that neither the token nor the person ends up in a log by accident.
@@ -42,30 +46,31 @@ func (Claims) LogValue() slog.Value { return slog.StringValue("signon.Claims") }
 
 // claims reads what is said about the person; m.err tells if something was wrong with it.
 func (p *Provider) claims(m *members) Claims {
-	c := Claims{
-		Issuer:        p.cfg.Issuer,
-		Subject:       m.text("sub", maxSubject, ErrSubject),
-		Email:         m.email(),
-		EmailVerified: m.flag("email_verified"),
-		Name:          m.name(),
-		Groups:        m.texts(p.cfg.GroupsClaim, maxGroups, maxGroup, ErrGroups),
-		AuthTime:      m.instant("auth_time", ErrAuthTime),
-		ACR:           m.text("acr", 255, fmt.Errorf("%w: acr", ErrMalformed)),
-		AMR:           m.texts("amr", 20, 64, fmt.Errorf("%w: amr", ErrMalformed)),
-		SessionID:     m.text("sid", 255, fmt.Errorf("%w: sid", ErrMalformed)),
-	}
-	if c.Subject == "" {
+	c := p.contact(m)
+	c.Issuer = p.issuer
+	c.Subject = m.text(p.cfg.SubjectClaim, maxSubject, ErrSubject)
+	c.AuthTime = m.instant("auth_time", ErrAuthTime)
+	c.ACR = m.text("acr", 255, fmt.Errorf("%w: acr", ErrMalformed))
+	c.AMR = m.texts("amr", 20, 64, fmt.Errorf("%w: amr", ErrMalformed))
+	c.SessionID = m.text("sid", 255, fmt.Errorf("%w: sid", ErrMalformed))
+	if c.Subject == "" || m.text("sub", maxSubject, ErrSubject) == "" {
 		m.fail(ErrSubject)
 	}
-	c.EmailVerified = c.EmailVerified && c.Email != ""
+	return c
+}
+
+// contact is what an ID token and the userinfo endpoint both may say.
+func (p *Provider) contact(m *members) Claims {
+	c := Claims{Email: m.email(p.cfg.EmailClaim), Name: m.name(p.cfg.NameClaim), Groups: m.texts(p.cfg.GroupsClaim, maxGroups, maxGroup, ErrGroups)}
+	c.EmailVerified = m.flag(p.cfg.EmailVerifiedClaim) && c.Email != ""
 	return c
 }
 
 // email refuses an address with control characters or spaces inside rather than clean it, because the cleaned one is another
 // person's address.
-func (m *members) email() string {
+func (m *members) email(claim string) string {
 	var s string
-	m.read("email", &s, ErrEmail)
+	m.read(claim, &s, ErrEmail)
 	s = strings.TrimSpace(s)
 	if len(s) > maxEmail || !printable(s) || strings.ContainsFunc(s, unicode.IsSpace) {
 		m.fail(ErrEmail)
@@ -74,9 +79,9 @@ func (m *members) email() string {
 }
 
 // name drops what cannot be seen, and what turns the direction of the text around it, and cuts the rest.
-func (m *members) name() string {
+func (m *members) name(claim string) string {
 	var s string
-	m.read("name", &s, fmt.Errorf("%w: name", ErrMalformed))
+	m.read(claim, &s, fmt.Errorf("%w: name", ErrMalformed))
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
 			return ' '

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-json-experiment/json"
 	"golang.org/x/oauth2"
 )
 
@@ -18,9 +19,11 @@ const metadataLife = time.Hour
 type metadata struct {
 	oauth *oauth2.Config
 
+	Issuer        string   `json:"issuer"`
 	Authorization string   `json:"authorization_endpoint"`
 	Token         string   `json:"token_endpoint"`
 	Keys          string   `json:"jwks_uri"`
+	Userinfo      string   `json:"userinfo_endpoint"`
 	EndSession    string   `json:"end_session_endpoint"`
 	Scopes        []string `json:"scopes_supported"`
 	Challenges    []string `json:"code_challenge_methods_supported"`
@@ -29,63 +32,61 @@ type metadata struct {
 	SendsIssuer   bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
-// discover is OpenID Connect Discovery 1.0 section 4. go-oidc holds the document's issuer against ours.
-func (p *Provider) discover(ctx context.Context) (metadata, error) {
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, p.cfg.HTTP), p.cfg.Issuer)
+// discover is OpenID Connect Discovery 1.0 section 4. A member given twice is refused, and the document has to name our issuer byte
+// for byte, or it would be another's.
+func (a *authority) discover(ctx context.Context) (metadata, error) {
+	body, err := a.fetch(ctx, "discovery", strings.TrimSuffix(a.issuer, "/")+"/.well-known/openid-configuration")
 	if err != nil {
-		return metadata{}, discoveryError(err)
+		return metadata{}, err
 	}
-	var m metadata
-	if err := provider.Claims(&m); err != nil {
-		return metadata{}, fmt.Errorf("%w: its members have other types", ErrDiscovery)
-	}
-	if err := m.check(p.cfg.Algorithms); err != nil {
-		return metadata{}, fmt.Errorf("%w: %w", ErrDiscovery, err)
-	}
-	style, err := m.style()
+	m, err := a.readMetadata(body)
 	if err != nil {
 		return metadata{}, fmt.Errorf("%w: %w", ErrDiscovery, err)
 	}
-	m.oauth = &oauth2.Config{ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret, RedirectURL: p.cfg.RedirectURL,
-		Scopes: m.scopes(p.cfg.Scopes), Endpoint: oauth2.Endpoint{AuthURL: m.Authorization, TokenURL: m.Token, AuthStyle: style}}
 	return m, nil
 }
 
-// discoveryError keeps the reason and drops the document, which an error of go-oidc repeats in full.
-func discoveryError(err error) error {
-	var mismatch *oidc.IssuerMismatchError
-	var network *url.Error
+func (a *authority) readMetadata(body []byte) (m metadata, err error) {
 	switch {
-	case errors.As(err, &mismatch):
-		return fmt.Errorf("%w: it names another issuer", ErrDiscovery)
-	case errors.As(err, &network):
-		return fmt.Errorf("%w: %w", ErrUnreachable, network)
-	default:
-		return fmt.Errorf("%w: it is not there, or cannot be read", ErrDiscovery)
+	case json.Unmarshal(body, &m) != nil:
+		return m, errors.New("it is not a JSON object with members of the right types, each once")
+	case m.Issuer != a.issuer:
+		return m, errors.New("it names another issuer")
+	case !a.endpoint(m.Keys):
+		return m, errors.New("its jwks_uri is missing, or is not https or of this machine")
+	case len(m.Algorithms) > 0 && !slices.ContainsFunc(m.Algorithms, func(name string) bool { return slices.Contains(a.algorithms, name) }):
+		return m, errors.New("the provider signs with no algorithm that is allowed here")
 	}
+	return m, a.check(&m)
 }
 
-func (m metadata) check(algorithms []string) error {
-	for _, endpoint := range []string{m.Authorization, m.Token, m.Keys} {
-		if !secure(endpoint) {
-			return errors.New("an endpoint is missing, or is not https or loopback")
+// checkMetadata holds what the provider says of itself against what a sign-in needs.
+func (p *Provider) checkMetadata(m *metadata) error {
+	for _, endpoint := range []string{m.Authorization, m.Token} {
+		if !p.endpoint(endpoint) {
+			return errors.New("an endpoint is missing, or is not https or of this machine")
 		}
 	}
-	if m.EndSession != "" && !secure(m.EndSession) {
-		return errors.New("the end_session_endpoint is not https or loopback")
+	for _, endpoint := range []string{m.EndSession, m.Userinfo} {
+		if endpoint != "" && !p.endpoint(endpoint) {
+			return errors.New("an endpoint is not https or of this machine")
+		}
+	}
+	if p.cfg.Userinfo && m.Userinfo == "" {
+		return errors.New("the provider has no userinfo_endpoint")
 	}
 	// A provider that does not say is asked with S256 all the same; one that says plain alone would ignore it.
 	if len(m.Challenges) > 0 && !slices.Contains(m.Challenges, "S256") {
 		return errors.New("the provider does not take PKCE with S256")
 	}
-	if len(m.Algorithms) > 0 && !slices.ContainsFunc(m.Algorithms, func(a string) bool { return slices.Contains(algorithms, a) }) {
-		return errors.New("the provider signs with no algorithm that is allowed here")
-	}
-	return nil
+	style, err := m.style()
+	m.oauth = &oauth2.Config{ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret, RedirectURL: p.cfg.RedirectURL,
+		Scopes: m.scopes(p.cfg), Endpoint: oauth2.Endpoint{AuthURL: m.Authorization, TokenURL: m.Token, AuthStyle: style}}
+	return err
 }
 
 // style picks how we authenticate. It is never left to be found out by trial, because the first trial would burn the code.
-func (m metadata) style() (oauth2.AuthStyle, error) {
+func (m *metadata) style() (oauth2.AuthStyle, error) {
 	switch {
 	case len(m.AuthMethods) == 0 || slices.Contains(m.AuthMethods, "client_secret_basic"): // the default of Discovery section 3
 		return oauth2.AuthStyleInHeader, nil
@@ -96,13 +97,18 @@ func (m metadata) style() (oauth2.AuthStyle, error) {
 	}
 }
 
-func (m metadata) scopes(configured []string) []string {
-	if len(configured) > 0 {
-		return configured
+func (m *metadata) scopes(cfg Config) []string {
+	scopes := slices.Clone(cfg.Scopes)
+	if len(scopes) == 0 {
+		scopes = []string{oidc.ScopeOpenID, "profile", "email"}
+		if slices.Contains(m.Scopes, "groups") {
+			scopes = append(scopes, "groups")
+		}
 	}
-	scopes := []string{oidc.ScopeOpenID, "profile", "email"}
-	if slices.Contains(m.Scopes, "groups") {
-		scopes = append(scopes, "groups")
+	// Some providers refuse a scope that they do not know, and give refresh tokens for another reason (Config.Parameters).
+	known := len(m.Scopes) == 0 || slices.Contains(m.Scopes, oidc.ScopeOfflineAccess)
+	if cfg.Refresh && known && !slices.Contains(scopes, oidc.ScopeOfflineAccess) {
+		scopes = append(scopes, oidc.ScopeOfflineAccess)
 	}
 	return scopes
 }

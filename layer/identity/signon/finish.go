@@ -3,13 +3,8 @@ package signon
 import (
 	"context"
 	"crypto/subtle"
-	"errors"
-	"fmt"
 	"net/url"
 	"time"
-
-	"github.com/coreos/go-oidc/v3/oidc"
-	"golang.org/x/oauth2"
 )
 
 const (
@@ -20,15 +15,18 @@ const (
 // Finish takes the provider's answer, which came as the query of our callback, and says who has signed in. Every error is a
 // *layer.Refusal by identity, whose Cause names the check. Answers are taken once.
 func (p *Provider) Finish(ctx context.Context, pending Pending, query url.Values) (Claims, error) {
+	ctx, cancel := asked(ctx)
+	defer cancel()
 	meta, err := p.accept(ctx, pending, query)
 	if err != nil {
 		return Claims{}, refuse(err)
 	}
-	token, err := p.exchange(ctx, meta, query.Get("code"), pending.Verifier)
+	g, err := p.redeem(ctx, meta, url.Values{"grant_type": {"authorization_code"}, "code": {query.Get("code")},
+		"redirect_uri": {p.cfg.RedirectURL}, "code_verifier": {pending.Verifier}})
 	if err != nil {
 		return Claims{}, refuse(err)
 	}
-	claims, err := p.verify(ctx, pending, token)
+	claims, err := p.verify(ctx, meta, pending, g)
 	if err != nil {
 		return Claims{}, refuse(err)
 	}
@@ -54,10 +52,10 @@ func (p *Provider) accept(ctx context.Context, pending Pending, query url.Values
 		return metadata{}, err
 	}
 	// RFC 9207 section 2.4: a client that knows several providers must not send the code of one to another.
-	if (meta.SendsIssuer || query.Has("iss")) && query.Get("iss") != p.cfg.Issuer {
+	if (meta.SendsIssuer || p.cfg.RequireIssuer || query.Has("iss")) && query.Get("iss") != p.cfg.Issuer {
 		return metadata{}, ErrMixUp
 	}
-	if !p.spent.first(pending.State, p.cfg.Now(), pending.Begun.Add(pendingLife+skew)) {
+	if !p.spent.first(pending.State, p.now(), pending.Begun.Add(pendingLife+skew)) {
 		return metadata{}, ErrReplayed
 	}
 	if query.Has("error") {
@@ -74,75 +72,69 @@ func (p *Provider) live(pending Pending) error {
 	if len(pending.State) != len(random()) || len(pending.Nonce) != len(random()) || len(pending.Verifier) != len(random()) {
 		return ErrPending
 	}
-	age := p.cfg.Now().Sub(pending.Begun)
+	if pending.Provider != p.digest() {
+		return ErrMixUp
+	}
+	age := p.now().Sub(pending.Begun)
 	if age > pendingLife || age < -skew {
 		return ErrStale
 	}
 	return nil
 }
 
-// exchange trades the code for tokens, over the back channel. Errors of x/oauth2 repeat the answer's body, so they are not
-// passed on.
-func (p *Provider) exchange(ctx context.Context, meta metadata, code, verifier string) (*oauth2.Token, error) {
-	ctx = oidc.ClientContext(ctx, p.cfg.HTTP)
-	token, err := meta.oauth.Exchange(ctx, code, oauth2.VerifierOption(verifier))
-	var answered *oauth2.RetrieveError
-	var network *url.Error
-	switch {
-	case err == nil:
-		return token, nil
-	case errors.As(err, &answered) && answered.Response.StatusCode >= 500:
-		return nil, fmt.Errorf("%w: the token endpoint answers %d", ErrUnreachable, answered.Response.StatusCode)
-	case errors.As(err, &answered):
-		return nil, fmt.Errorf("%w: %w", ErrExchange, reported(answered.ErrorCode))
-	case errors.As(err, &network):
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, network)
-	default:
-		return nil, ErrTokenResponse
-	}
-}
-
 // verify is OpenID Connect Core 1.0 section 3.1.3.7, twice: first here, where each check has a name, then by go-oidc.
-func (p *Provider) verify(ctx context.Context, pending Pending, token *oauth2.Token) (Claims, error) {
-	raw, ok := token.Extra("id_token").(string)
-	if !ok || raw == "" {
+func (p *Provider) verify(ctx context.Context, meta metadata, pending Pending, g grant) (Claims, error) {
+	if g.idToken == "" {
 		return Claims{}, ErrNoIDToken
 	}
-	m, err := p.open(ctx, raw, p.eagerKeys, "jwt")
+	m, issued, err := p.openIDToken(ctx, g.idToken)
 	if err != nil {
 		return Claims{}, err
 	}
-	issued, err := p.addressed(m)
-	if err != nil {
-		return Claims{}, err
-	}
-	claims := p.claims(m)
-	claims.IDToken = raw
 	nonce := m.text("nonce", 512, ErrNonce)
+	claims := p.claims(m)
 	switch {
 	case m.err != nil:
 		return Claims{}, m.err
-	case m.has("events"): // a logout token that poses as an ID token
-		return Claims{}, ErrType
 	case subtle.ConstantTimeCompare([]byte(nonce), []byte(pending.Nonce)) != 1:
 		return Claims{}, ErrNonce
 	case issued.Before(pending.Begun.Add(-skew)):
 		return Claims{}, ErrIssuedAt
 	case !pending.AuthAfter.IsZero() && claims.AuthTime.Before(pending.AuthAfter.Add(-skew)),
-		claims.AuthTime.After(p.cfg.Now().Add(skew)):
+		claims.AuthTime.After(p.now().Add(skew)):
 		return Claims{}, ErrAuthTime
 	}
-	return claims, p.secondOpinion(ctx, raw, token.AccessToken)
+	if err := p.secondOpinion(ctx, g); err != nil {
+		return Claims{}, err
+	}
+	if claims, err = p.complete(ctx, meta, m, claims, g); err != nil {
+		return Claims{}, err
+	}
+	claims.IDToken = g.idToken
+	return p.renewable(claims, m.text("sub", maxSubject, ErrSubject), pending.Nonce, g), nil
+}
+
+// openIDToken verifies what all ID tokens have in common.
+func (p *Provider) openIDToken(ctx context.Context, raw string) (*members, time.Time, error) {
+	m, err := p.open(ctx, raw, 0, "jwt")
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	issued, err := p.addressed(m)
+	if err == nil && m.has("events") { // a logout token that poses as an ID token
+		err = ErrType
+	}
+	return m, issued, err
 }
 
 // secondOpinion asks go-oidc, which shares no line with the checks here but the keys. The at_hash is optional in the code flow
-// (OpenID Connect Core 1.0 section 3.1.3.6) and the access token is used for nothing; one that is there has to be right.
-func (p *Provider) secondOpinion(ctx context.Context, raw, accessToken string) error {
-	token, err := p.idTokens.Verify(ctx, raw)
+// (OpenID Connect Core 1.0 section 3.1.3.6); one that is there has to be right.
+func (p *Provider) secondOpinion(ctx context.Context, g grant) error {
+	token, err := p.idTokens.Verify(ctx, g.idToken)
 	if err != nil {
 		return ErrSecondOpinion
 	}
-	if token.AccessTokenHash != "" && token.VerifyAccessToken(accessToken) != nil {
+	if token.AccessTokenHash != "" && token.VerifyAccessToken(g.access) != nil {
 		return ErrAccessTokenHash
 	}
 	return nil
@@ -150,6 +142,6 @@ func (p *Provider) secondOpinion(ctx context.Context, raw, accessToken string) e
 
 // fresh reports whether an instant is within d before now, give or take the skew.
 func (p *Provider) fresh(at time.Time, d time.Duration) bool {
-	age := p.cfg.Now().Sub(at)
+	age := p.now().Sub(at)
 	return age <= d+skew && age >= -skew
 }

@@ -56,7 +56,7 @@ func FuzzFinish(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, pending, err := rp.Begin(context.Background())
+		_, pending, err := rp.Begin(context.Background(), signon.BeginOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

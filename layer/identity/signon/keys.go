@@ -4,21 +4,22 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
 	keysLife    = time.Hour        // a key that the provider withdraws is believed no longer than this
 	keyPatience = 10 * time.Second // between fetches that strangers can cause
 	maxKeys     = 64
+	maxKeyID    = 255
 )
 
 // asymmetric are all algorithms that Config.Algorithms may name. With any of the others, who verifies could also sign.
@@ -27,66 +28,59 @@ var asymmetric = []string{"ES256", "ES384", "ES512", "RS256", "RS384", "RS512", 
 type keyList []jose.JSONWebKey
 
 // fetchKeys is RFC 7517 section 5. Keys that are not for us are left out; they are not an error.
-func (p *Provider) fetchKeys(ctx context.Context) (keyList, error) {
-	meta, err := p.metadata.get(ctx, metadataLife)
+func (a *authority) fetchKeys(ctx context.Context) (keyList, error) {
+	meta, err := a.metadata.get(ctx, metadataLife)
 	if err != nil {
 		return nil, err
 	}
-	body, err := p.read(ctx, meta.Keys)
+	body, err := a.fetch(ctx, "keys", meta.Keys)
 	if err != nil {
-		return nil, fmt.Errorf("%w: fetching keys: %w", ErrUnreachable, err)
+		return nil, err
 	}
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if json.Unmarshal(body, &set) != nil || len(set.Keys) > maxKeys {
-		return nil, fmt.Errorf("%w: fetching keys: not a key set of at most %d keys", ErrUnreachable, maxKeys)
-	}
-	var keys keyList
-	for _, raw := range set.Keys {
-		var key jose.JSONWebKey
-		if json.Unmarshal(raw, &key) == nil && usable(key) {
-			keys = append(keys, key)
-		}
+	keys, ok := readKeys(body)
+	if !ok {
+		return nil, fmt.Errorf("%w: keys: not a key set of at most %d keys", ErrUnreachable, maxKeys)
 	}
 	return keys, nil
 }
 
-func (p *Provider) read(ctx context.Context, address string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
+// readKeys reads a set strictly, and of its keys those that it can use.
+func readKeys(body []byte) (keys keyList, ok bool) {
+	var set struct {
+		Keys []jsontext.Value `json:"keys"`
 	}
-	resp, err := p.cfg.HTTP.Do(req)
-	if err != nil {
-		return nil, err
+	if json.Unmarshal(body, &set) != nil || len(set.Keys) > maxKeys {
+		return nil, false
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the provider answers %d", resp.StatusCode)
+	for _, raw := range set.Keys {
+		var key jose.JSONWebKey
+		if key.UnmarshalJSON(raw) == nil && usable(key) {
+			keys = append(keys, key)
+		}
 	}
-	return io.ReadAll(resp.Body)
+	return keys, true
 }
 
-// usable refuses secrets that pose as keys, keys for encryption, and keys too short to believe.
+// usable refuses secrets that pose as keys, keys for encryption, and keys too short to believe or too long to compute with.
 func usable(key jose.JSONWebKey) bool {
-	if !key.Valid() || !key.IsPublic() || key.Use != "" && key.Use != "sig" {
+	if !key.Valid() || !key.IsPublic() || key.Use != "" && key.Use != "sig" || len(key.KeyID) > maxKeyID {
 		return false
 	}
 	public, isRSA := key.Key.(*rsa.PublicKey)
-	return !isRSA || public.N.BitLen() >= 2048
+	return !isRSA || public.N.BitLen() >= 2048 && public.N.BitLen() <= 8192 && public.E >= 3
 }
 
-// fits reports whether a key may verify an algorithm, so that one kind of key is never used as another.
+// fits reports whether a key may verify an algorithm, so that one kind of key, or one curve, is never used as another (RFC 7518
+// section 3.4).
 func fits(key jose.JSONWebKey, algorithm string) bool {
 	if key.Algorithm != "" && key.Algorithm != algorithm {
 		return false
 	}
-	switch key.Key.(type) {
+	switch public := key.Key.(type) {
 	case *rsa.PublicKey:
 		return algorithm[0] == 'R' || algorithm[0] == 'P'
 	case *ecdsa.PublicKey:
-		return algorithm[:2] == "ES"
+		return public.Curve == map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}[algorithm]
 	case ed25519.PublicKey:
 		return algorithm == "EdDSA"
 	default:
@@ -98,35 +92,34 @@ func fits(key jose.JSONWebKey, algorithm string) bool {
 // are older than patience: OpenID Connect Core 1.0 section 10.1.1 wants that, and without patience anybody could make us hammer
 // the provider with made-up logout tokens.
 type keySet struct {
-	p        *Provider
+	of       *authority
 	patience time.Duration
 }
 
 // VerifySignature implements oidc.KeySet.
 func (k keySet) VerifySignature(ctx context.Context, raw string) ([]byte, error) {
-	signed, err := k.p.parse(raw)
+	t, err := parse(raw, k.of.algorithms)
 	if err != nil {
 		return nil, err
 	}
-	return k.verify(ctx, signed)
+	return k.verify(ctx, t)
 }
 
-func (k keySet) verify(ctx context.Context, signed *jose.JSONWebSignature) ([]byte, error) {
-	header := signed.Signatures[0].Header
-	keys, err := k.p.keys.get(ctx, keysLife)
+func (k keySet) verify(ctx context.Context, t token) ([]byte, error) {
+	keys, err := k.of.keys.get(ctx, keysLife)
 	if err != nil {
 		return nil, err
 	}
-	key, found := keys.pick(header)
+	key, found := keys.pick(t)
 	if !found {
-		if keys, err = k.p.keys.get(ctx, k.patience); err != nil {
+		if keys, err = k.of.keys.get(ctx, k.patience); err != nil {
 			return nil, err
 		}
-		if key, found = keys.pick(header); !found {
+		if key, found = keys.pick(t); !found {
 			return nil, ErrKey
 		}
 	}
-	payload, err := signed.Verify(key)
+	payload, err := t.signed.Verify(key)
 	if err != nil {
 		return nil, ErrSignature
 	}
@@ -135,9 +128,9 @@ func (k keySet) verify(ctx context.Context, signed *jose.JSONWebSignature) ([]by
 
 // pick finds the one key that a header means. Without an identifier there must be but one that fits (OpenID Connect Core 1.0
 // section 10.1); with one, too.
-func (keys keyList) pick(header jose.Header) (jose.JSONWebKey, bool) {
+func (keys keyList) pick(t token) (jose.JSONWebKey, bool) {
 	match := slices.DeleteFunc(slices.Clone(keys), func(key jose.JSONWebKey) bool {
-		return header.KeyID != "" && key.KeyID != header.KeyID || !fits(key, header.Algorithm)
+		return t.keyID != "" && key.KeyID != t.keyID || !fits(key, t.algorithm)
 	})
 	if len(match) != 1 {
 		return jose.JSONWebKey{}, false

@@ -2,7 +2,6 @@ package signon
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -11,7 +10,7 @@ import (
 const (
 	firstWait = time.Second
 	lastWait  = 30 * time.Second
-	fetchTime = 10 * time.Second
+	fetchTime = patience
 )
 
 // A lazy value is fetched when it is first needed and kept. One caller fetches at a time and the others wait for it. After a
@@ -43,19 +42,46 @@ func (l *lazy[T]) get(ctx context.Context, maxAge time.Duration) (T, error) {
 	}
 	select {
 	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
 	case <-ctx.Done():
 		var none T
-		return none, fmt.Errorf("%w: waiting for another fetch: %w", ErrUnreachable, ctx.Err())
+		return none, unreachable("waiting for another visitor's question", ctx.Err())
 	}
 	// Whoever had the turn before may have fetched what is wanted here.
 	if value, err, done := l.cached(asked, maxAge); done {
+		<-l.turn
 		return value, err
 	}
-	// A visitor who goes away must not look like a provider that is down, so the fetch has a limit of its own.
-	fetching, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTime)
+	done := make(chan answer[T], 1)
+	go func() {
+		value, err := l.ask(context.WithoutCancel(ctx))
+		<-l.turn
+		done <- answer[T]{value, err}
+	}()
+	select {
+	case a := <-done:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, unreachable("waiting for it", ctx.Err())
+	}
+}
+
+type answer[T any] struct {
+	value T
+	err   error
+}
+
+// ask fetches, with a limit of its own: a visitor who goes away must not look like a provider that is down, and what was fetched
+// for them serves the next. A parser that panics over what a provider sends must not end the program.
+func (l *lazy[T]) ask(ctx context.Context) (value T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
-	value, err := l.fetch(fetching)
+	defer func() {
+		if recover() != nil {
+			value, err = l.keep(value, unreachable("reading it", errAnswer))
+		}
+	}()
+	value, err = l.fetch(ctx)
 	return l.keep(value, err)
 }
 

@@ -2,6 +2,8 @@ package signon
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"time"
 )
@@ -18,14 +20,18 @@ const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 // A Logout is the provider's word that a session has ended. At least one of SessionID and Subject is set; without SessionID all
 // of the person's sessions have ended.
 type Logout struct {
+	Issuer    string
 	SessionID string
 	Subject   string
 	TokenID   string // the jti; not a secret
 }
 
 // VerifyLogout verifies a back-channel logout token (SYSTEM I5, Back-Channel Logout 1.0 section 2.6). Anybody can post one, so
-// every error is a *layer.Refusal whose Cause names the check. A token is heeded once, by this process.
+// every error is a *layer.Refusal whose Cause names the check. A token is heeded once: by this process, or as far as
+// Config.FirstLogout remembers.
 func (p *Provider) VerifyLogout(ctx context.Context, token string) (Logout, error) {
+	ctx, cancel := asked(ctx)
+	defer cancel()
 	logout, err := p.verifyLogout(ctx, token)
 	if err != nil {
 		return Logout{}, refuse(err)
@@ -33,33 +39,71 @@ func (p *Provider) VerifyLogout(ctx context.Context, token string) (Logout, erro
 	return logout, nil
 }
 
+// CheckLogout is VerifyLogout without a memory, for a caller that has one: for several processes, and in the transaction that ends the
+// sessions, so that a token of which nothing came can come again. TokenID has to be remembered for LogoutMemory.
+func (p *Provider) CheckLogout(ctx context.Context, token string) (Logout, error) {
+	ctx, cancel := asked(ctx)
+	defer cancel()
+	logout, _, err := p.checkLogout(ctx, token)
+	if err != nil {
+		return Logout{}, refuse(err)
+	}
+	return logout, nil
+}
+
+// LogoutMemory is how long a logout token could be taken for new.
+const LogoutMemory = maxLogoutAge + 2*skew
+
 func (p *Provider) verifyLogout(ctx context.Context, raw string) (Logout, error) {
+	logout, issued, err := p.checkLogout(ctx, raw)
+	if err != nil {
+		return Logout{}, err
+	}
+	if err := p.firstLogout(ctx, logout.TokenID, issued.Add(maxLogoutAge+skew)); err != nil {
+		return Logout{}, err
+	}
+	return logout, nil
+}
+
+func (p *Provider) checkLogout(ctx context.Context, raw string) (logout Logout, issued time.Time, err error) {
 	if len(raw) > maxLogoutToken {
-		return Logout{}, ErrMalformed
+		return Logout{}, issued, ErrMalformed
 	}
-	m, err := p.open(ctx, raw, p.steadyKeys, "logout+jwt", "jwt")
+	m, err := p.open(ctx, raw, keyPatience, "logout+jwt", "jwt")
 	if err != nil {
-		return Logout{}, err
+		return Logout{}, issued, err
 	}
-	issued, err := p.addressed(m)
+	issued, err = p.addressed(m)
 	if err != nil {
-		return Logout{}, err
+		return Logout{}, issued, err
 	}
-	logout := Logout{
+	logout = Logout{
+		Issuer:    p.issuer,
 		SessionID: m.text("sid", 255, fmt.Errorf("%w: sid", ErrMalformed)),
-		Subject:   m.text("sub", maxSubject, ErrSubject),
+		Subject:   m.text(p.cfg.SubjectClaim, maxSubject, ErrSubject),
 		TokenID:   m.text("jti", 255, fmt.Errorf("%w: jti", ErrMalformed)),
 	}
 	if err := p.logoutEvent(m, logout, issued); err != nil {
-		return Logout{}, err
+		return Logout{}, issued, err
 	}
 	if _, err := p.logouts.VerifyLogout(ctx, raw); err != nil {
-		return Logout{}, ErrSecondOpinion
+		return Logout{}, issued, ErrSecondOpinion
 	}
-	if !p.loggedOut.first(logout.TokenID, p.cfg.Now(), issued.Add(maxLogoutAge+skew)) {
-		return Logout{}, ErrReplayed
+	return logout, issued, nil
+}
+
+// firstLogout refuses a token that was heeded before. Its identifier is remembered as a digest with the issuer's: identifiers are the
+// issuers' to choose, and one of them must not use up another's.
+func (p *Provider) firstLogout(ctx context.Context, id string, until time.Time) error {
+	sum := sha256.Sum256([]byte(p.issuer + "\x00" + id))
+	first, err := p.cfg.FirstLogout(ctx, base64.RawURLEncoding.EncodeToString(sum[:]), until)
+	switch {
+	case err != nil:
+		return ErrMemory
+	case !first:
+		return ErrReplayed
 	}
-	return logout, nil
+	return nil
 }
 
 // logoutEvent tells a logout token from an ID token, which has a nonce and no event.

@@ -2,6 +2,7 @@ package signon_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/redoubt-dev/redoubt/internal/devidp"
+	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/identity/signon"
 )
 
@@ -19,6 +19,25 @@ import (
 type inbox struct {
 	mu     sync.Mutex
 	tokens []string
+}
+
+func (b *inbox) put(token string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tokens = append(b.tokens, token)
+}
+
+// wait returns what has come, once something has.
+func (b *inbox) wait(t *testing.T) []string {
+	t.Helper()
+	for range 500 {
+		if tokens := b.take(); len(tokens) > 0 {
+			return tokens
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("no logout token came within five seconds")
+	return nil
 }
 
 func (b *inbox) take() []string {
@@ -32,9 +51,7 @@ func (b *inbox) take() []string {
 func worldWithInbox(t *testing.T) (*world, *inbox) {
 	box := &inbox{}
 	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		box.mu.Lock()
-		defer box.mu.Unlock()
-		box.tokens = append(box.tokens, r.PostFormValue("logout_token"))
+		box.put(r.PostFormValue("logout_token"))
 	}))
 	t.Cleanup(server.Close)
 	return newWorld(t, func(idp *devidp.Config, _ *signon.Config) {
@@ -145,21 +162,46 @@ func FuzzVerifyLogout(f *testing.F) {
 	})
 }
 
-// signRaw signs a payload that no encoder would write.
-func signRaw(t *testing.T, token *devidp.Token, payload string) string {
-	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(token.Algorithm),
-		Key: jose.JSONWebKey{Key: token.Key, KeyID: token.Header["kid"].(string)}}, nil)
-	if err != nil {
-		t.Fatal(err)
+// A memory that outlives the process decides for itself, and is told what no two providers can both say.
+func TestTheMemoryOfLogoutsMayBeAnothers(t *testing.T) { // SYSTEM I5
+	var asked []string
+	var until time.Time
+	first, broken := true, error(nil)
+	remember := func(_ context.Context, id string, u time.Time) (bool, error) {
+		asked, until = append(asked, id), u
+		return first, broken
 	}
-	signed, err := signer.Sign([]byte(payload))
-	if err != nil {
-		t.Fatal(err)
+	box := &inbox{}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { box.put(r.PostFormValue("logout_token")) }))
+	defer server.Close()
+	two := []*world{}
+	for range 2 {
+		two = append(two, newWorld(t, func(idp *devidp.Config, rp *signon.Config) {
+			idp.Clients[0].BackchannelLogoutURI = server.URL
+			rp.FirstLogout = remember
+		}))
 	}
-	raw, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
+	for _, w := range two { // both say the same identifier
+		w.idp.MisbehaveLogout(func(token *devidp.Token) { token.Claims["jti"] = "1" })
+		_, token := w.signOut(box)
+		if got, err := w.rp.VerifyLogout(t.Context(), token); err != nil || got.TokenID != "1" || got.Issuer != w.server.URL {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+		first = false
+		_, err := w.rp.VerifyLogout(t.Context(), token)
+		refused(t, err, signon.ErrReplayed)
+		first, broken = true, errors.New("hunter2")
+		_, err = w.rp.VerifyLogout(t.Context(), token)
+		refused(t, err, signon.ErrMemory)
+		if r := new(layer.Refusal); !errors.As(err, &r) || r.Reason != layer.Unavailable || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("got %v, want the provider to try again", err)
+		}
+		broken = nil
+		if want := w.clock.Now().Add(11 * time.Minute); !until.Equal(want) {
+			t.Errorf("remembered until %v, want %v", until, want)
+		}
 	}
-	return raw
+	if len(asked) != 6 || asked[0] != asked[1] || asked[0] == asked[3] || len(asked[0]) != 43 {
+		t.Errorf("got %q, want one name per provider and token", asked)
+	}
 }

@@ -62,7 +62,7 @@ func TestGroupsAreThoseOfTheMoment(t *testing.T) { // SYSTEM I3
 	if err := w.idp.SetGroups("alice", nil); err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.signIn("alice", signon.Prompt("none"))
+	got, err := w.signIn("alice", signon.BeginOptions{Prompt: "none"})
 	if err != nil || len(got.Groups) != 0 {
 		t.Errorf("got %v, %v, want no groups", got.Groups, err)
 	}
@@ -70,11 +70,11 @@ func TestGroupsAreThoseOfTheMoment(t *testing.T) { // SYSTEM I3
 
 func TestTheRequestIsWhatTheSpecificationWants(t *testing.T) {
 	w := newWorld(t)
-	to, pending := w.begin(signon.Prompt("login"), signon.ACRValues(devidp.ACRTwoFactor))
+	to, pending := w.begin(signon.BeginOptions{Prompt: "login", ACRValues: []string{devidp.ACRTwoFactor}, LoginHint: "alice@acme.example"})
 	u, _ := url.Parse(to)
 	q := u.Query()
 	for name, want := range map[string]string{"response_type": "code", "client_id": "shop", "redirect_uri": callback, "state": pending.State,
-		"nonce": pending.Nonce, "code_challenge_method": "S256", "prompt": "login", "max_age": "0", "acr_values": devidp.ACRTwoFactor,
+		"nonce": pending.Nonce, "code_challenge_method": "S256", "prompt": "login", "max_age": "0", "acr_values": devidp.ACRTwoFactor, "login_hint": "alice@acme.example",
 		"scope": "openid profile email groups"} {
 		if q.Get(name) != want {
 			t.Errorf("%s: got %q, want %q", name, q.Get(name), want)
@@ -87,7 +87,7 @@ func TestTheRequestIsWhatTheSpecificationWants(t *testing.T) {
 
 func TestPendingSurvivesACookieAndStaysOutOfLogs(t *testing.T) {
 	w := newWorld(t)
-	_, pending := w.begin(signon.MaxAge(time.Hour))
+	_, pending := w.begin(signon.BeginOptions{MaxAge: time.Hour})
 	sealed, err := json.Marshal(pending)
 	if err != nil {
 		t.Fatal(err)
@@ -112,8 +112,8 @@ func TestAProviderThatIsDownDoesNotStopTheProgram(t *testing.T) {
 	})
 	w.front.Store(&down)
 	for range 5 {
-		_, _, err := w.rp.Begin(t.Context())
-		refused(t, err, signon.ErrDiscovery)
+		_, _, err := w.rp.Begin(t.Context(), signon.BeginOptions{})
+		refused(t, err, signon.ErrUnreachable)
 		if r := new(layer.Refusal); !errors.As(err, &r) || r.Reason != layer.Unavailable || strings.Contains(err.Error(), "secret") {
 			t.Errorf("got %v, want an unavailability that does not repeat the page", err)
 		}
@@ -134,7 +134,7 @@ func TestWaitsDoubleUpToALimit(t *testing.T) {
 	down := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1); panic(http.ErrAbortHandler) })
 	w.front.Store(&down)
 	for range 600 { // ten minutes of a visitor every second
-		if _, _, err := w.rp.Begin(t.Context()); err == nil {
+		if _, _, err := w.rp.Begin(t.Context(), signon.BeginOptions{}); err == nil {
 			t.Fatal("a provider that is down signed somebody in")
 		}
 		w.clock.pass(time.Second)
@@ -163,12 +163,18 @@ func TestDiscoveryThatIsWrongIsRefused(t *testing.T) {
 		"symmetric signatures only":      func(d map[string]any) { d["id_token_signing_alg_values_supported"] = []string{"HS256", "none"} },
 		"private keys as authentication": func(d map[string]any) { d["token_endpoint_auth_methods_supported"] = []string{"private_key_jwt"} },
 		"members of other types":         func(d map[string]any) { d["scopes_supported"] = 7 },
-		"longer than a mebibyte":         func(d map[string]any) { d["x"] = strings.Repeat("x", 1<<20) },
+		"an issuer that looks alike":     func(d map[string]any) { d["issuer"] = strings.Replace(d["issuer"].(string), "1", "１", 1) },
+		"an issuer with a slash":         func(d map[string]any) { d["issuer"] = d["issuer"].(string) + "/" },
+		"no issuer":                      func(d map[string]any) { delete(d, "issuer") },
+		"members in other letters":       func(d map[string]any) { d["Issuer"] = d["issuer"]; delete(d, "issuer") },
+		"keys over http":                 func(d map[string]any) { d["jwks_uri"] = "http://evil.example/jwks" },
+		"keys with a user":               func(d map[string]any) { d["jwks_uri"] = "https://user@evil.example/jwks" },
+		"userinfo in a file":             func(d map[string]any) { d["userinfo_endpoint"] = "file:///etc/passwd" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.alterDiscovery(change)
-			_, _, err := w.rp.Begin(t.Context())
+			_, _, err := w.rp.Begin(t.Context(), signon.BeginOptions{})
 			refused(t, err, signon.ErrDiscovery)
 		})
 	}
@@ -186,6 +192,7 @@ func (w *world) alterDiscovery(change func(map[string]any)) {
 		document := map[string]any{}
 		json.Unmarshal(recorder.Body.Bytes(), &document)
 		change(document)
+		rw.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(rw).Encode(document)
 	})
 	w.front.Store(&front)
@@ -294,7 +301,7 @@ func TestErrorsOfTheProviderAreNamedAndNotRepeated(t *testing.T) {
 
 func TestSilentSignInNeedsASession(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.signIn("alice", signon.Prompt("none"))
+	_, err := w.signIn("alice", signon.BeginOptions{Prompt: "none"})
 	if code := new(signon.ProviderError); !errors.As(err, &code) || code.Code != "login_required" {
 		t.Errorf("got %v, want login_required", err)
 	}
@@ -307,7 +314,7 @@ func TestStepUpIsProvedByTheTokenAndNotByTheAddress(t *testing.T) { // SYSTEM I6
 	}
 	w.clock.pass(5 * time.Minute)
 	// The person takes prompt and max_age out of the address, and so gets an old sign-in.
-	to, pending := w.begin(signon.Prompt("login"))
+	to, pending := w.begin(signon.BeginOptions{Prompt: "login"})
 	u, _ := url.Parse(to)
 	q := u.Query()
 	q.Del("prompt")
@@ -315,11 +322,11 @@ func TestStepUpIsProvedByTheTokenAndNotByTheAddress(t *testing.T) { // SYSTEM I6
 	u.RawQuery = q.Encode()
 	_, err := w.rp.Finish(t.Context(), pending, w.visit(u.String(), "alice"))
 	refused(t, err, signon.ErrAuthTime)
-	if _, err := w.signIn("alice", signon.Prompt("login")); err != nil {
+	if _, err := w.signIn("alice", signon.BeginOptions{Prompt: "login"}); err != nil {
 		t.Errorf("a real step-up: %v", err)
 	}
 	w.clock.pass(30 * time.Second)
-	if _, err := w.signIn("alice", signon.MaxAge(time.Minute), signon.Prompt("none")); err != nil {
+	if _, err := w.signIn("alice", signon.BeginOptions{MaxAge: time.Minute, Prompt: "none"}); err != nil {
 		t.Errorf("a recent sign-in: %v", err)
 	}
 }
@@ -337,7 +344,7 @@ func TestLogoutURL(t *testing.T) { // SYSTEM I5
 	if got := w.get(to).Header.Get("Location"); got != "https://shop.example/bye?state=s%26t" {
 		t.Errorf("got %q, want the registered address with the state", got)
 	}
-	_, err = w.signIn("alice", signon.Prompt("none"))
+	_, err = w.signIn("alice", signon.BeginOptions{Prompt: "none"})
 	if err == nil {
 		t.Error("the session lives on after signing out")
 	}
@@ -370,10 +377,10 @@ func TestTokenResponsesThatAreWrong(t *testing.T) {
 		cause  error
 	}{
 		"no ID token":          {200, `{"access_token":"a","token_type":"Bearer"}`, signon.ErrNoIDToken},
-		"an ID token of 7":     {200, `{"access_token":"a","id_token":7}`, signon.ErrNoIDToken},
+		"an ID token of 7":     {200, `{"access_token":"a","token_type":"bearer","id_token":7}`, signon.ErrNoIDToken},
 		"no access token":      {200, `{"id_token":"a.b.c"}`, signon.ErrTokenResponse},
 		"not JSON":             {200, `<html>`, signon.ErrTokenResponse},
-		"two mebibytes":        {200, `{"access_token":"` + strings.Repeat("a", 2<<20) + `"}`, signon.ErrTokenResponse},
+		"two mebibytes":        {200, `{"access_token":"` + strings.Repeat("a", 2<<20) + `"}`, signon.ErrUnreachable},
 		"an error that leaks":  {400, `{"error":"invalid_grant","error_description":"hunter2"}`, signon.ErrExchange},
 		"a page that leaks":    {400, `hunter2`, signon.ErrExchange},
 		"a server that is ill": {503, `hunter2`, signon.ErrUnreachable},
@@ -410,8 +417,8 @@ func TestTheDefaultClientTakesNoProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = rp.Begin(t.Context())
-	refused(t, err, signon.ErrDiscovery)
+	_, _, err = rp.Begin(t.Context(), signon.BeginOptions{})
+	refused(t, err, signon.ErrUnreachable)
 	if want := strings.TrimPrefix(server.URL, "http://"); !slices.Equal(hosts, []string{want}) {
 		t.Errorf("got requests for %q, want one for %q", hosts, want)
 	}

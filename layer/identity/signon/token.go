@@ -2,7 +2,7 @@ package signon
 
 import (
 	"context"
-	"errors"
+	"encoding/base64"
 	"fmt"
 	"math"
 	"slices"
@@ -14,49 +14,97 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-const maxToken = 128 << 10 // 200 groups of 255 bytes, encoded, and room
+const (
+	maxToken       = 128 << 10 // 200 groups of 255 bytes, encoded, and room
+	maxTokenHeader = 4 << 10
+)
+
+// A token is a compact JSON Web Token that nobody has verified yet.
+type token struct {
+	signed    *jose.JSONWebSignature
+	algorithm string
+	keyID     string
+	typ       string // in lower case and short; "jwt" if it does not say, which is the common case of older providers
+}
 
 // parse reads a compact token with a pinned algorithm. The JSON serialization of RFC 7515 has headers that nobody signed, and a
-// JSON Web Token may not use it (RFC 7519 section 7).
-func (p *Provider) parse(raw string) (*jose.JSONWebSignature, error) {
+// JSON Web Token may not use it (RFC 7519 section 7). Of its three parts each has one spelling: what is accepted in several could
+// pass a list of what was seen before.
+func parse(raw string, algorithms []string) (token, error) {
 	if len(raw) > maxToken || strings.Count(raw, ".") != 2 || strings.Trim(raw, compactAlphabet) != "" {
-		return nil, ErrMalformed
+		return token{}, ErrMalformed
 	}
-	var algorithms []jose.SignatureAlgorithm
-	for _, a := range p.cfg.Algorithms {
-		algorithms = append(algorithms, jose.SignatureAlgorithm(a))
+	var parts [3][]byte
+	for i, part := range strings.Split(raw, ".") {
+		decoded, err := base64.RawURLEncoding.Strict().DecodeString(part)
+		if err != nil {
+			return token{}, ErrMalformed
+		}
+		parts[i] = decoded
 	}
-	signed, err := jose.ParseSignedCompact(raw, algorithms)
-	var other *jose.ErrUnexpectedSignatureAlgorithm
-	switch {
-	case errors.As(err, &other):
-		return nil, ErrAlgorithm
-	case err != nil || len(signed.Signatures) != 1:
-		return nil, ErrMalformed
+	t, err := readHeader(parts[0], algorithms)
+	if err != nil {
+		return token{}, err
 	}
-	return signed, nil
+	if len(parts[2]) == 0 {
+		return token{}, ErrSignature
+	}
+	t.signed, err = jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(t.algorithm)})
+	if err != nil || len(t.signed.Signatures) != 1 {
+		return token{}, ErrMalformed
+	}
+	return t, nil
 }
 
 const compactAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
-// open verifies a token's signature and type, and reads its payload strictly: a member given twice is refused, because two
-// readers could choose differently.
-func (p *Provider) open(ctx context.Context, raw string, keys keySet, types ...string) (*members, error) {
-	signed, err := p.parse(raw)
+// foreign members of a header are refused rather than ignored. The first four bring or point to a key of the sender's choice
+// (RFC 8725 section 3.10), the next three change how the token is to be read (RFC 7515 section 4.1.11, RFC 7797), and the last two
+// belong to encrypted and nested tokens.
+var foreign = []string{"jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc", "cty"}
+
+// readHeader reads a header strictly: a member given twice is refused, because two readers could choose differently.
+func readHeader(header []byte, algorithms []string) (t token, err error) {
+	m := &members{}
+	if len(header) > maxTokenHeader || json.Unmarshal(header, &m.all) != nil || m.all == nil {
+		return t, ErrMalformed
+	}
+	t.algorithm = m.text("alg", 16, ErrAlgorithm)
+	t.keyID = m.text("kid", maxKeyID, ErrKey)
+	t.typ = strings.TrimPrefix(strings.ToLower(m.text("typ", 255, ErrType)), "application/")
+	if t.typ == "" && !m.has("typ") {
+		t.typ = "jwt"
+	}
+	switch {
+	case m.err != nil:
+		return t, m.err
+	case !slices.Contains(algorithms, t.algorithm):
+		return t, ErrAlgorithm
+	case slices.ContainsFunc(foreign, func(name string) bool { _, there := m.all[name]; return there }):
+		return t, ErrHeader
+	}
+	return t, nil
+}
+
+// open verifies a token's signature and type, and reads its payload strictly (RFC 8725 section 3.11).
+func (a *authority) open(ctx context.Context, raw string, patience time.Duration, types ...string) (*members, error) {
+	t, err := parse(raw, a.algorithms)
 	if err != nil {
 		return nil, err
 	}
-	// RFC 8725 section 3.11. An absent type is the common case of older providers.
-	typ, given := signed.Signatures[0].Header.ExtraHeaders["typ"]
-	if text, _ := typ.(string); given && !slices.Contains(types, strings.TrimPrefix(strings.ToLower(text), "application/")) {
+	if !slices.Contains(types, t.typ) {
 		return nil, ErrType
 	}
-	payload, err := keys.verify(ctx, signed)
+	payload, err := keySet{a, patience}.verify(ctx, t)
 	if err != nil {
 		return nil, err
 	}
+	return readMembers(payload)
+}
+
+func readMembers(object []byte) (*members, error) {
 	m := &members{}
-	if json.Unmarshal(payload, &m.all) != nil || m.all == nil {
+	if json.Unmarshal(object, &m.all) != nil || m.all == nil {
 		return nil, ErrMalformed
 	}
 	return m, nil
@@ -70,15 +118,40 @@ type members struct {
 }
 
 func (m *members) has(name string) bool {
-	value, ok := m.all[name]
+	value, ok := m.find(name)
 	return ok && value.Kind() != 'n'
 }
+
+// find looks a member up by its name, which may well be an address with dots and slashes in it, or, if the name begins with a
+// slash, along the path of a JSON Pointer (RFC 6901).
+func (m *members) find(name string) (jsontext.Value, bool) {
+	if !strings.HasPrefix(name, "/") {
+		value, ok := m.all[name]
+		return value, ok
+	}
+	here := m.all
+	steps := strings.Split(name[1:], "/")
+	for i, step := range steps {
+		value, ok := here[unescape.Replace(step)]
+		if !ok || i == len(steps)-1 {
+			return value, ok
+		}
+		here = nil
+		if json.Unmarshal(value, &here) != nil {
+			return nil, false
+		}
+	}
+	return nil, false
+}
+
+var unescape = strings.NewReplacer("~1", "/", "~0", "~")
 
 func (m *members) read(name string, to any, wrong error) bool {
 	if !m.has(name) {
 		return false
 	}
-	if json.Unmarshal(m.all[name], to) != nil {
+	value, _ := m.find(name)
+	if json.Unmarshal(value, to) != nil {
 		m.fail(wrong)
 		return false
 	}
@@ -131,35 +204,48 @@ func (m *members) audience() []string {
 
 // flag reads a boolean; some providers put it into quotes.
 func (m *members) flag(name string) (b bool) {
-	if value := m.all[name]; value.Kind() == '"' {
+	if value, _ := m.find(name); value.Kind() == '"' {
 		return m.text(name, 5, fmt.Errorf("%w: %s", ErrMalformed, name)) == "true"
 	}
 	m.read(name, &b, fmt.Errorf("%w: %s", ErrMalformed, name))
 	return b
 }
 
-// addressed checks what ID tokens and logout tokens have in common: from whom, for whom, and from when to when.
-func (p *Provider) addressed(m *members) (issued time.Time, err error) {
-	now := p.cfg.Now()
-	audience := m.audience()
-	azp := m.text("azp", 1024, ErrAuthorizedParty)
-	issued = m.instant("iat", ErrIssuedAt)
-	expires, begins := m.instant("exp", ErrExpired), m.instant("nbf", ErrNotYet)
+// times are the instants of a token.
+type times struct{ issued, expires time.Time }
+
+// timely checks what all tokens have in common: from whom, and from when to when.
+func (a *authority) timely(m *members) (times, error) {
+	now := a.now()
+	t := times{m.instant("iat", ErrIssuedAt), m.instant("exp", ErrExpired)}
+	begins := m.instant("nbf", ErrNotYet)
 	switch {
 	case m.err != nil:
-		return issued, m.err
-	case m.text("iss", 2048, ErrIssuer) != p.cfg.Issuer:
-		return issued, ErrIssuer
-	case !slices.Contains(audience, p.cfg.ClientID):
-		return issued, ErrAudience
-	case m.has("azp") && azp != p.cfg.ClientID, len(audience) > 1 && azp != p.cfg.ClientID:
-		return issued, ErrAuthorizedParty
-	case expires.IsZero() || expires.Add(skew).Before(now):
-		return issued, ErrExpired
+		return t, m.err
+	case m.text("iss", 2048, ErrIssuer) != a.issuer:
+		return t, ErrIssuer
+	case t.expires.IsZero() || t.expires.Add(skew).Before(now):
+		return t, ErrExpired
 	case begins.After(now.Add(skew)):
-		return issued, ErrNotYet
-	case issued.IsZero() || issued.After(now.Add(skew)):
-		return issued, ErrIssuedAt
+		return t, ErrNotYet
+	case t.issued.IsZero() || t.issued.After(now.Add(skew)):
+		return t, ErrIssuedAt
 	}
-	return issued, m.err
+	return t, m.err
+}
+
+// addressed checks what ID tokens and logout tokens have in common: those, and for whom they are.
+func (p *Provider) addressed(m *members) (issued time.Time, err error) {
+	audience := m.audience()
+	azp := m.text("azp", 1024, ErrAuthorizedParty)
+	t, err := p.timely(m)
+	switch {
+	case err != nil:
+		return t.issued, err
+	case !slices.Contains(audience, p.cfg.ClientID):
+		return t.issued, ErrAudience
+	case m.has("azp") && azp != p.cfg.ClientID, len(audience) > 1 && azp != p.cfg.ClientID:
+		return t.issued, ErrAuthorizedParty
+	}
+	return t.issued, nil
 }

@@ -4,15 +4,20 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/redoubt-dev/redoubt/internal/devidp"
 	"github.com/redoubt-dev/redoubt/layer/identity/signon"
@@ -64,7 +69,7 @@ var hostile = []struct {
 	{"an unknown critical header", func(t *devidp.Token, _ *world) {
 		t.Header["crit"] = []string{"x"}
 		t.Header["x"] = "y"
-	}, signon.ErrSignature},
+	}, signon.ErrHeader},
 	{"the type of an access token", func(t *devidp.Token, _ *world) { t.Header["typ"] = "at+jwt" }, signon.ErrType},
 	{"the type of a logout token", func(t *devidp.Token, _ *world) { t.Header["typ"] = "logout+jwt" }, signon.ErrType},
 	{"a type that is a number", func(t *devidp.Token, _ *world) { t.Header["typ"] = 7 }, signon.ErrType},
@@ -112,6 +117,43 @@ var hostile = []struct {
 	{"a verification that is neither yes nor no", set("email_verified", 1), signon.ErrMalformed},
 	{"21 methods", set("amr", many(21, "m")), signon.ErrMalformed},
 	{"a session beyond its bound", set("sid", strings.Repeat("s", 256)), signon.ErrMalformed},
+	{"an issuer with a null byte", func(t *devidp.Token, w *world) { t.Claims["iss"] = w.server.URL + "\x00" }, signon.ErrIssuer},
+	{"an issuer in full-width digits", func(t *devidp.Token, w *world) { t.Claims["iss"] = strings.ReplaceAll(w.server.URL, "1", "１") }, signon.ErrIssuer},
+	{"an issuer with an invisible letter", func(t *devidp.Token, w *world) { t.Claims["iss"] = w.server.URL + "\u200d" }, signon.ErrIssuer},
+	{"an issuer in capitals", func(t *devidp.Token, w *world) { t.Claims["iss"] = strings.ToUpper(w.server.URL) }, signon.ErrIssuer},
+	{"an issuer with a user", func(t *devidp.Token, w *world) { t.Claims["iss"] = strings.Replace(w.server.URL, "//", "//x@", 1) }, signon.ErrIssuer},
+	{"an issuer that ours is a prefix of", func(t *devidp.Token, w *world) { t.Claims["iss"] = w.server.URL + ".evil.example" }, signon.ErrIssuer},
+	{"a list of issuers", func(t *devidp.Token, w *world) { t.Claims["iss"] = []string{w.server.URL} }, signon.ErrIssuer},
+	{"an audience in capitals", set("aud", "SHOP"), signon.ErrAudience},
+	{"an audience with a space", set("aud", "shop "), signon.ErrAudience},
+	{"an audience with a null byte", set("aud", "shop\x00"), signon.ErrAudience},
+	{"an audience within a list within a list", set("aud", []any{[]string{"shop"}}), signon.ErrAudience},
+	{"21 audiences", set("aud", append(many(20, "x"), "shop")), signon.ErrAudience},
+	{"an authorized party that is empty", set("azp", ""), signon.ErrAuthorizedParty},
+	{"an expiry before all time", set("exp", -1), signon.ErrExpired},
+	{"an expiry of zero", set("exp", 0), signon.ErrExpired},
+	{"an expiry that overflows", set("exp", json.Number("9223372036854775808")), signon.ErrExpired},
+	{"an expiry that is true", set("exp", true), signon.ErrExpired},
+	{"a beginning beyond all time", set("nbf", json.Number("99999999999999999999")), signon.ErrNotYet},
+	{"a beginning that is a string", set("nbf", "0"), signon.ErrNotYet},
+	{"a time of issue before all time", set("iat", -1), signon.ErrIssuedAt},
+	{"a nonce of another kind", set("nonce", []string{"x"}), signon.ErrNonce},
+	{"a nonce in another spelling of its name", func(t *devidp.Token, _ *world) { t.Claims["Nonce"] = t.Claims["nonce"]; delete(t.Claims, "nonce") }, signon.ErrNonce},
+	{"a subject in another spelling of its name", func(t *devidp.Token, _ *world) { t.Claims["SUB"] = t.Claims["sub"]; delete(t.Claims, "sub") }, signon.ErrSubject},
+	{"a subject with a null byte", set("sub", "alice\x00"), signon.ErrSubject},
+	{"a subject that turns around", set("sub", "alice\u202e"), signon.ErrSubject},
+	{"an at_hash in another spelling", func(t *devidp.Token, _ *world) { t.Claims["at_hash"] = t.Claims["at_hash"].(string) + "=" }, signon.ErrAccessTokenHash},
+	{"an at_hash that is cut", func(t *devidp.Token, _ *world) { t.Claims["at_hash"] = t.Claims["at_hash"].(string)[:8] }, signon.ErrAccessTokenHash},
+	{"signed in before all time", set("auth_time", -5), signon.ErrAuthTime},
+	{"HS384 with the public key", func(t *devidp.Token, _ *world) { t.Algorithm, t.Key = "HS384", der(t) }, signon.ErrAlgorithm},
+	{"RS512, to which a key of ours belongs as well", func(t *devidp.Token, _ *world) {
+		t.Key, _ = rsa.GenerateKey(rand.Reader, 2048)
+		t.Algorithm = "RS512"
+	}, signon.ErrAlgorithm},
+	{"RS256 where the key is for ES256", func(t *devidp.Token, _ *world) {
+		t.Key, _ = rsa.GenerateKey(rand.Reader, 2048)
+		t.Algorithm = "RS256"
+	}, signon.ErrKey},
 	{"claims that come from elsewhere without saying where", set("_claim_names", map[string]string{"groups": "src"}), signon.ErrSecondOpinion},
 }
 
@@ -163,16 +205,205 @@ func TestTokensAtTheirBoundsAreTaken(t *testing.T) {
 	}
 }
 
-func TestAClaimGivenTwiceIsRefused(t *testing.T) {
+// A spelling is a token whose bytes no encoder would write. The signature is right unless the spelling is about it.
+var spellings = []struct {
+	name            string
+	header, payload func(honest string) string
+	raw             func(honest string) string
+	cause           error
+}{
+	{name: "the algorithm in small letters", header: replace(`"ES256"`, `"es256"`), cause: signon.ErrAlgorithm},
+	{name: "the algorithm with a space", header: replace(`"ES256"`, `"ES256 "`), cause: signon.ErrAlgorithm},
+	{name: "the algorithm with an escape, which is the same", header: replace(`"ES256"`, `"\u0045S256"`)},
+	{name: "no algorithm", header: replace(`"alg":"ES256",`, ``), cause: signon.ErrAlgorithm},
+	{name: "an algorithm that is a list", header: replace(`"ES256"`, `["ES256"]`), cause: signon.ErrAlgorithm},
+	{name: "an algorithm that is null", header: replace(`"ES256"`, `null`), cause: signon.ErrAlgorithm},
+	{name: "a second algorithm", header: replace(`{`, `{"alg":"none",`), cause: signon.ErrMalformed},
+	{name: "a second algorithm in an escape", header: replace(`{`, `{"\u0061lg":"none",`), cause: signon.ErrMalformed},
+	{name: "an algorithm in other letters beside ours", header: replace(`{`, `{"Alg":"none",`)},
+	{name: "a second key identifier", header: replace(`{`, `{"kid":"x",`), cause: signon.ErrMalformed},
+	{name: "a key identifier that is a path", header: kid(`../../../../dev/null`), cause: signon.ErrKey},
+	{name: "a key identifier that is SQL", header: kid(`x' union select 'AAAA' -- `), cause: signon.ErrKey},
+	{name: "a key identifier that is an address", header: kid(`https://evil.example/jwks`), cause: signon.ErrKey},
+	{name: "a key identifier that is a command", header: kid(`|id`), cause: signon.ErrKey},
+	{name: "a key identifier with a null byte", header: kid(`a\u0000`), cause: signon.ErrKey},
+	{name: "a key identifier of 256 bytes", header: kid(strings.Repeat("k", 256)), cause: signon.ErrKey},
+	{name: "a key identifier that is a number", header: regexpReplace(`"kid":"[^"]*"`, `"kid":7`), cause: signon.ErrKey},
+	{name: "a key of the sender's", header: replace(`{`, `{"jwk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA"},`), cause: signon.ErrHeader},
+	{name: "an address of keys", header: replace(`{`, `{"jku":"https://evil.example/jwks",`), cause: signon.ErrHeader},
+	{name: "an address of a certificate", header: replace(`{`, `{"x5u":"https://evil.example/x.pem",`), cause: signon.ErrHeader},
+	{name: "a certificate of the sender's", header: replace(`{`, `{"x5c":["MIIB"],`), cause: signon.ErrHeader},
+	{name: "a certificate that is null", header: replace(`{`, `{"x5c":null,`), cause: signon.ErrHeader},
+	{name: "nothing that is critical", header: replace(`{`, `{"crit":[],`), cause: signon.ErrHeader},
+	{name: "a payload that is not encoded", header: replace(`{`, `{"b64":false,"crit":["b64"],`), cause: signon.ErrHeader},
+	{name: "a payload that is not encoded, by the way", header: replace(`{`, `{"b64":false,`), cause: signon.ErrHeader},
+	{name: "a compressed payload", header: replace(`{`, `{"zip":"DEF",`), cause: signon.ErrHeader},
+	{name: "an encrypted payload", header: replace(`{`, `{"enc":"A128GCM",`), cause: signon.ErrHeader},
+	{name: "a nested token", header: replace(`{`, `{"cty":"JWT",`), cause: signon.ErrHeader},
+	{name: "a nested token that does not say so", payload: func(string) string { return rawToken(`{"alg":"none"}`, `{"sub":"mallory"}`, "") }, cause: signon.ErrMalformed},
+	{name: "a header of five kibibytes", header: replace(`{`, `{"x":"`+strings.Repeat("x", 5<<10)+`",`), cause: signon.ErrMalformed},
+	{name: "a header that is a list", header: func(h string) string { return "[" + h + "]" }, cause: signon.ErrMalformed},
+	{name: "a header that is not UTF-8", header: replace(`{`, "{\"x\":\"\xff\","), cause: signon.ErrMalformed},
+	{name: "a header that goes on", header: func(h string) string { return h + "{}" }, cause: signon.ErrMalformed},
+	{name: "a header with a mark in front", header: func(h string) string { return "\xef\xbb\xbf" + h }, cause: signon.ErrMalformed},
+	{name: "a claim given twice", payload: replace(`{`, `{"sub":"mallory",`), cause: signon.ErrMalformed},
+	{name: "a claim given twice, once in an escape", payload: replace(`{`, `{"s\u0075b":"mallory",`), cause: signon.ErrMalformed},
+	{name: "a claim given twice within another", payload: replace(`{`, `{"x":{"y":[{"z":1,"z":2}]},`), cause: signon.ErrMalformed},
+	{name: "claims that are not UTF-8", payload: replace(`"alice"`, "\"alice\xff\""), cause: signon.ErrMalformed},
+	{name: "half a letter", payload: replace(`"alice"`, `"alice\ud800"`), cause: signon.ErrMalformed},
+	{name: "claims with a mark in front", payload: func(p string) string { return "\xef\xbb\xbf" + p }, cause: signon.ErrMalformed},
+	{name: "claims that go on", payload: func(p string) string { return p + p }, cause: signon.ErrMalformed},
+	{name: "claims with a comment", payload: replace(`{`, `{/**/`), cause: signon.ErrMalformed},
+	{name: "claims that are null", payload: func(string) string { return "null" }, cause: signon.ErrMalformed},
+	{name: "claims that are a list", payload: func(p string) string { return "[" + p + "]" }, cause: signon.ErrMalformed},
+	{name: "no claims", payload: func(string) string { return "" }, cause: signon.ErrMalformed},
+	{name: "eleven thousand lists in each other", payload: replace(`{`, `{"x":`+strings.Repeat("[", 11000)+strings.Repeat("]", 11000)+`,`), cause: signon.ErrMalformed},
+	{name: "a number that no machine holds", payload: regexpReplace(`"exp":\d+`, `"exp":1e999`), cause: signon.ErrExpired},
+	{name: "a number of ten thousand digits", payload: regexpReplace(`"exp":\d+`, `"exp":1`+strings.Repeat("0", 10000)), cause: signon.ErrExpired},
+	{name: "a space in front", raw: func(s string) string { return " " + s }, cause: signon.ErrMalformed},
+	{name: "a line break at the end", raw: func(s string) string { return s + "\n" }, cause: signon.ErrMalformed},
+	{name: "a line break within", raw: func(s string) string { return s[:20] + "\r\n" + s[20:] }, cause: signon.ErrMalformed},
+	{name: "a null byte at the end", raw: func(s string) string { return s + "\x00" }, cause: signon.ErrMalformed},
+	{name: "padding", raw: func(s string) string { return s + "==" }, cause: signon.ErrMalformed},
+	{name: "the other alphabet", raw: func(s string) string { return s[:len(s)-4] + "+/+/" }, cause: signon.ErrMalformed},
+	{name: "another spelling of the same signature", raw: respell, cause: signon.ErrMalformed},
+	{name: "an empty signature", raw: func(s string) string { return s[:strings.LastIndex(s, ".")+1] }, cause: signon.ErrSignature},
+	{name: "no signature", raw: func(s string) string { return s[:strings.LastIndex(s, ".")] }, cause: signon.ErrMalformed},
+	{name: "a signature of nothing but zeros", raw: resign(make([]byte, 64)), cause: signon.ErrSignature},
+	{name: "a signature of one byte", raw: resign([]byte{1}), cause: signon.ErrSignature},
+	{name: "a signature with more behind it", raw: func(s string) string { return s + "AAAA" }, cause: signon.ErrSignature},
+	{name: "two signatures", raw: func(s string) string { return s + s[strings.LastIndex(s, "."):] }, cause: signon.ErrMalformed},
+	{name: "other claims under the same signature", raw: func(s string) string {
+		parts := strings.Split(s, ".")
+		return parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"mallory"}`)) + "." + parts[2]
+	}, cause: signon.ErrSignature},
+	{name: "two signatures in JSON", raw: func(s string) string {
+		parts := strings.Split(s, ".")
+		one := `{"protected":"` + parts[0] + `","signature":"` + parts[2] + `"}`
+		return `{"payload":"` + parts[1] + `","signatures":[` + one + "," + one + `]}`
+	}, cause: signon.ErrMalformed},
+	{name: "one signature in JSON", raw: func(s string) string {
+		parts := strings.Split(s, ".")
+		return `{"payload":"` + parts[1] + `","protected":"` + parts[0] + `","signature":"` + parts[2] + `"}`
+	}, cause: signon.ErrMalformed},
+	{name: "an honest token, spelled by hand"},
+}
+
+func TestTokensInOtherSpellingsAreRefusedByName(t *testing.T) { // SYSTEM I10
 	w := newWorld(t)
-	w.idp.Misbehave(func(token *devidp.Token) {
-		payload, _ := json.Marshal(token.Claims)
-		token.Claims = nil
-		forged := strings.Replace(string(payload), "{", `{"sub":"mallory",`, 1)
-		token.Raw = signRaw(t, token, forged)
-	})
-	_, err := w.signIn("alice")
-	refused(t, err, signon.ErrMalformed)
+	for _, attack := range spellings {
+		t.Run(attack.name, func(t *testing.T) {
+			w.t = t
+			w.idp.Misbehave(func(token *devidp.Token) {
+				header := `{"alg":"ES256","kid":"` + token.Header["kid"].(string) + `"}`
+				claims, _ := json.Marshal(token.Claims)
+				payload := string(claims)
+				if attack.header != nil {
+					header = attack.header(header)
+				}
+				if attack.payload != nil {
+					payload = attack.payload(payload)
+				}
+				token.Raw = signParts(t, token.Key, header, payload)
+				if attack.raw != nil {
+					token.Raw = attack.raw(token.Raw)
+				}
+			})
+			_, err := w.signIn("alice")
+			if attack.cause == nil {
+				if err != nil {
+					t.Errorf("got %v, want it to be taken", err)
+				}
+				return
+			}
+			refused(t, err, attack.cause)
+		})
+	}
+}
+
+func replace(old, new string) func(string) string {
+	return func(s string) string { return strings.Replace(s, old, new, 1) }
+}
+
+func regexpReplace(old, new string) func(string) string {
+	return func(s string) string { return regexp.MustCompile(old).ReplaceAllLiteralString(s, new) }
+}
+
+func kid(id string) func(string) string { return regexpReplace(`"kid":"[^"]*"`, `"kid":"`+id+`"`) }
+
+func resign(signature []byte) func(string) string {
+	return func(s string) string {
+		return s[:strings.LastIndex(s, ".")+1] + base64.RawURLEncoding.EncodeToString(signature)
+	}
+}
+
+// respell changes the bits of the last letter that stand for nothing.
+func respell(s string) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := strings.IndexByte(letters, s[len(s)-1])
+	return s[:len(s)-1] + string(letters[last^1])
+}
+
+// signParts signs what no library would write, with ES256.
+func signParts(t *testing.T, key any, header, payload string) string {
+	t.Helper()
+	raw := rawToken(header, payload, "")
+	raw = raw[:len(raw)-1]
+	sum := sha256.Sum256([]byte(raw))
+	r, s, err := ecdsa.Sign(rand.Reader, key.(*ecdsa.PrivateKey), sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
+}
+
+// Keys of the provider's that must not verify what they are told to.
+func TestKeysOfTheWrongKindVerifyNothing(t *testing.T) { // SYSTEM I10
+	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	short, _ := rsa.GenerateKey(rand.Reader, 1024)
+	long, _ := rsa.GenerateKey(rand.Reader, 2048)
+	for _, attack := range []struct {
+		name      string
+		keys      []jose.JSONWebKey
+		algorithm string
+		key       any
+		cause     error
+	}{
+		{"the right one", []jose.JSONWebKey{{Key: p256.Public(), KeyID: "a"}}, "ES256", p256, nil},
+		{"the right one among others", []jose.JSONWebKey{{Key: p384.Public(), KeyID: "a"}, {Key: p256.Public(), KeyID: "a", Use: "sig"}}, "ES256", p256, nil},
+		{"one on another curve", []jose.JSONWebKey{{Key: p384.Public(), KeyID: "a", Algorithm: "ES256"}}, "ES256", p256, signon.ErrKey},
+		{"one for encryption", []jose.JSONWebKey{{Key: p256.Public(), KeyID: "a", Use: "enc"}}, "ES256", p256, signon.ErrKey},
+		{"one for another algorithm", []jose.JSONWebKey{{Key: long.Public(), KeyID: "a", Algorithm: "PS256"}}, "RS256", long, signon.ErrKey},
+		{"one that is too short", []jose.JSONWebKey{{Key: short.Public(), KeyID: "a"}}, "RS256", short, signon.ErrKey},
+		{"a private one", []jose.JSONWebKey{{Key: p256, KeyID: "a"}}, "ES256", p256, signon.ErrKey},
+		{"two of one name", []jose.JSONWebKey{{Key: p256.Public(), KeyID: "a"}, {Key: p256.Public(), KeyID: "a"}}, "ES256", p256, signon.ErrKey},
+		{"one whose name is too long", []jose.JSONWebKey{{Key: p256.Public(), KeyID: strings.Repeat("k", 256)}}, "ES256", p256, signon.ErrKey},
+	} {
+		t.Run(attack.name, func(t *testing.T) {
+			w := newWorld(t)
+			front := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/jwks" {
+					w.idp.ServeHTTP(rw, r)
+					return
+				}
+				rw.Header().Set("Content-Type", "application/jwk-set+json")
+				json.NewEncoder(rw).Encode(jose.JSONWebKeySet{Keys: attack.keys})
+			})
+			w.front.Store(&front)
+			w.idp.Misbehave(func(token *devidp.Token) {
+				token.Algorithm, token.Key, token.Header["kid"] = attack.algorithm, attack.key, "a"
+				delete(token.Claims, "at_hash")
+			})
+			_, err := w.signIn("alice")
+			if attack.cause == nil && err != nil {
+				t.Errorf("got %v, want it to be taken", err)
+			}
+			if attack.cause != nil {
+				refused(t, err, attack.cause)
+			}
+		})
+	}
 }
 
 func TestNamesAreCleaned(t *testing.T) {
@@ -254,6 +485,7 @@ func TestKeySetsThatAreWrong(t *testing.T) {
 			w := newWorld(t)
 			front := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/jwks" {
+					rw.Header().Set("Content-Type", "application/json")
 					rw.Write([]byte(attack.body))
 					return
 				}

@@ -3,11 +3,13 @@ package signon_test
 import (
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,6 +60,7 @@ func newWorld(t *testing.T, change ...func(*devidp.Config, *signon.Config)) *wor
 		}
 		w.idp.ServeHTTP(rw, r)
 	}))
+	w.server.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that hang up
 	w.server.StartTLS()
 	t.Cleanup(w.server.Close)
 	idp := devidp.Config{
@@ -92,9 +95,9 @@ func (w *world) newBrowser() *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-func (w *world) begin(options ...signon.Option) (string, signon.Pending) {
+func (w *world) begin(options ...signon.BeginOptions) (string, signon.Pending) {
 	w.t.Helper()
-	to, pending, err := w.rp.Begin(w.t.Context(), options...)
+	to, pending, err := w.rp.Begin(w.t.Context(), append(options, signon.BeginOptions{})[0])
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -137,7 +140,7 @@ func (w *world) get(to string) *http.Response {
 }
 
 // signIn goes all the way.
-func (w *world) signIn(person string, options ...signon.Option) (signon.Claims, error) {
+func (w *world) signIn(person string, options ...signon.BeginOptions) (signon.Claims, error) {
 	w.t.Helper()
 	to, pending := w.begin(options...)
 	return w.rp.Finish(w.t.Context(), pending, w.visit(to, person))
@@ -149,6 +152,9 @@ func refused(t *testing.T, err, cause error) {
 	var r *layer.Refusal
 	if !errors.As(err, &r) || !errors.Is(err, cause) {
 		t.Fatalf("got %v, want a refusal because %v", err, cause)
+	}
+	if name := signon.Name(err); !slices.Contains(signon.Names(), name) {
+		t.Errorf("got the name %q, which is none of the vocabulary", name)
 	}
 	if r.By != layer.Identity || r.Public == "" || r.Reason != layer.Unauthenticated && r.Reason != layer.Unavailable {
 		t.Errorf("got %+v, want a public refusal by identity", r)

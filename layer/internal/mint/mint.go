@@ -9,12 +9,14 @@ type Facts struct {
 	Person        string
 	Profile       string
 	Organization  string
-	Kind          string // "session", "api-key", "job" or "endpoint"
+	Kind          string // "session", "api-key", "machine", "job" or "endpoint"
 	ID            string // the credential's public identifier, for lists and audit; not a secret
 	Administrator bool
+	Role          string   // of the membership: "owner", "admin", "member" or "guest"; empty for what is no session
 	Scopes        []string // what the credential allows, from claims that the database cannot forge
 	Credential    string   // the caller's own secret, presented to the database; never logged
 	AuthTime      time.Time
+	Assurance     []string // what the provider said about how the person proved it: its acr, its amr, and the names that identity gives to them
 }
 
 // The doors. Package layer installs them when it is linked in; they are variables only because mint cannot import layer.

@@ -87,7 +87,7 @@ func (p *pair) fill(t *testing.T) {
 	provider := signon.Config{Issuer: "https://sign-on.example.test", ClientID: "test", ClientSecret: "test", RedirectURL: "https://app.example.test" + redoubt.CallbackPath}
 	idp, err := signon.New(provider)
 	must(t, err)
-	p.identity, err = identity.Open(t.Context(), identity.Config{Connection: at("redoubt_identity", "redoubt"), Provider: idp, Key: make([]byte, 32), Scopes: commons.App.Scopes})
+	p.identity, err = identity.Open(t.Context(), identity.Config{Connection: at("redoubt_identity", "redoubt"), Providers: []identity.Provider{{SignOn: idp}}, Key: make([]byte, 32), Scopes: commons.App.Scopes})
 	must(t, err)
 	t.Cleanup(p.identity.Close)
 	p.write, err = rls.Open(t.Context(), rls.Config{Connection: at("redoubt_app", "redoubt"), MaxConns: 2})

@@ -33,7 +33,7 @@ end $$;
 
 -- A context is one line of letters, digits, underscores and commas (a parameter of the server takes no more):
 --   organization (32) profile (32) person (32) credential (32) kind (1) , scopes , visit
--- Ids are hexadecimal, all zeros for none. Kinds: s session, k API key, j job, w webhook endpoint. The visit is the hexadecimal of its UTF-8.
+-- Ids are hexadecimal, all zeros for none. Kinds: s session, k API key, m machine, j job, w webhook endpoint. The visit is the hexadecimal of its UTF-8.
 
 --
 -- What makes and reads it are SQL expressions that the planner puts in their callers' place: a function in PL/pgSQL costs ten
@@ -85,6 +85,14 @@ begin
       from identity.api_key a
       join identity.membership m on m.organization_id = a.organization_id and m.id = a.profile_id
      where a.hash = sha256(convert_to(credential, 'UTF8')) and a.revoked_at is null and a.expires_at > statement_timestamp() and m.live;
+  elsif starts_with(credential, 'rdm_') and session_user = 'redoubt_app' then
+    select redoubt.keep(redoubt.context(t.organization_id, '00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000000', t.id, 'm',
+             redoubt.written(array(select g from unnest(t.scopes) g where g = any (f.scopes))), visit), read_only) into kept
+      from identity.machine_token t
+      join identity.federation f on f.id = t.federation_id and f.organization_id = t.organization_id
+      join identity.organization o on o.id = t.organization_id
+     where t.hash = sha256(convert_to(credential, 'UTF8')) and t.expires_at > statement_timestamp()
+       and f.revoked_at is null and (f.expires_at is null or f.expires_at > statement_timestamp()) and o.active;
   elsif starts_with(credential, 'rdj_') and session_user = 'redoubt_worker' then
     select redoubt.keep(redoubt.context(g.organization_id, g.profile_id, g.person_id, g.id, 'j', g.may, visit), read_only) into kept
       from redoubt.redeem_job(sha256(convert_to(credential, 'UTF8'))) g where g.id is not null;
@@ -111,7 +119,7 @@ end $$;
 create function redoubt.org() returns uuid stable parallel restricted language sql as $$
   select pg_catalog.substr(redoubt.verified(), 1, 32)::pg_catalog.uuid
 $$;
--- Profile and person are null for an endpoint, which is nobody. (NULLIF finds its operator by search_path; array_remove does not.)
+-- Profile and person are null for an endpoint and for a machine, which are nobody. (NULLIF finds its operator by search_path; array_remove does not.)
 create function redoubt.profile() returns uuid stable parallel restricted language sql as $$
   select (pg_catalog.array_remove(array[pg_catalog.substr(redoubt.verified(), 33, 32)::pg_catalog.uuid], '00000000-0000-0000-0000-000000000000'))[1]
 $$;

@@ -38,13 +38,14 @@ func good(ctx context.Context, db *rls.DB, who layer.Principal) (layer.Principal
 
 func bad(ctx context.Context, db *rls.DB, who layer.Principal) {
 	var nobody layer.Principal
-	db.As(ctx, layer.Principal{})                       // want `Principal: the zero Principal is nobody`
-	db.As(ctx, *new(layer.Principal))                   // want `Principal: the zero Principal is nobody`
-	action.Do(ctx, db, nobody, "x", act)                // want `Principal: the zero Principal is nobody`
-	_ = context.WithValue(ctx, key{}, who)              // want `context\.WithValue: what has authority does not travel unseen`
-	_ = context.WithValue(ctx, key{}, &who)             // want `context\.WithValue: what has authority does not travel unseen`
-	_ = reflect.ValueOf(&who)                           // want `reflect\.ValueOf: a Principal is looked into`
-	_ = reflect.New(reflect.TypeFor[layer.Principal]()) // want `reflect\.TypeFor: a Principal is looked into`
-	p := (*looksLike)(unsafe.Pointer(&who))             // want `unsafe\.Pointer: a Principal is written past the compiler`
-	_ = *(*layer.Principal)(unsafe.Pointer(p))          // want `unsafe\.Pointer: a Principal is written past the compiler`
+	db.As(ctx, layer.Principal{})                                  // want `Principal: the zero Principal is nobody`
+	db.As(ctx, *new(layer.Principal))                              // want `Principal: the zero Principal is nobody`
+	action.DoAssured(ctx, db, nobody, "x", layer.Assurance{}, act) // want `Principal: the zero Principal is nobody`
+	action.Do(ctx, db, nobody, "x", act)                           // want `Principal: the zero Principal is nobody`
+	_ = context.WithValue(ctx, key{}, who)                         // want `context\.WithValue: what has authority does not travel unseen`
+	_ = context.WithValue(ctx, key{}, &who)                        // want `context\.WithValue: what has authority does not travel unseen`
+	_ = reflect.ValueOf(&who)                                      // want `reflect\.ValueOf: a Principal is looked into`
+	_ = reflect.New(reflect.TypeFor[layer.Principal]())            // want `reflect\.TypeFor: a Principal is looked into`
+	p := (*looksLike)(unsafe.Pointer(&who))                        // want `unsafe\.Pointer: a Principal is written past the compiler`
+	_ = *(*layer.Principal)(unsafe.Pointer(p))                     // want `unsafe\.Pointer: a Principal is written past the compiler`
 }

@@ -44,6 +44,7 @@ func (s *shop) routes(name string) []redoubt.Route {
 		redoubt.JSON("PUT /b", redoubt.Members, redoubt.Handler[in, out](s.prepared)),
 		redoubt.JSON("PATCH /a", redoubt.Members, (s.chosen)).Then("/", ""),
 		redoubt.JSON("DELETE /a", redoubt.Members, s.after),
+		redoubt.JSON("POST /assured", redoubt.Members, s.assured),
 		redoubt.JSON("POST /computed", redoubt.Members, computed),
 		redoubt.JSON("POST /literal", redoubt.Members, func(ctx context.Context, who layer.Principal, i in) (out, error) {
 			return s.place(ctx, who, i)
@@ -253,3 +254,9 @@ func (s *shop) logged(ctx context.Context, who layer.Principal, i in) (out, erro
 }
 
 func (s *shop) make() redoubt.Handler[in, out] { return s.place }
+
+func (s *shop) assured(ctx context.Context, who layer.Principal, i in) (out, error) {
+	return action.DoAssured(ctx, s.db, who, "x", layer.Assurance{Level: "mfa"}, func(tx *action.Tx) (out, error) {
+		return out{}, s.ids.SignOut(who)
+	})
+}

@@ -11,3 +11,5 @@ func (p Principal) Has(scope string) bool { return false }
 type Refusal struct{ Public string }
 
 func (r *Refusal) Error() string { return r.Public }
+
+type Assurance struct{ Level string }
