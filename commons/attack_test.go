@@ -261,7 +261,9 @@ func TestAnIdHasOneSpelling(t *testing.T) { // SYSTEM A5
 
 func TestAnIdIsOfOneKind(t *testing.T) { // SYSTEM A5
 	m := newMatrix(t)
-	named := func(r redoubt.Route) bool { return aboutOf(r) != "" && aboutOf(r) != "assets" && !provisions(r) && r.Pattern != "POST /organization/transfer" } // an owner's alone: organization_test.go
+	named := func(r redoubt.Route) bool {
+		return aboutOf(r) != "" && aboutOf(r) != "assets" && !provisions(r) && r.Pattern != "POST /organization/transfer"
+	} // an owner's alone: organization_test.go
 	kinds := map[string]string{}
 	for _, r := range m.w.Routes() {
 		if named(r) {
