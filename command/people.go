@@ -171,7 +171,15 @@ func (s *system) provision(ctx context.Context) error {
 			people = append(people, identity.Provisioned{Issuer: s.issuer, Subject: c.subject, Email: c.email, Name: c.name, Organizations: c.member})
 		}
 	}
-	return identity.Provision(ctx, admin, organizations, people)
+	if err := identity.Provision(ctx, admin, organizations, people); err != nil {
+		return err
+	}
+	for org := range organizations { // so that a directory may announce people of this provider, and of no other
+		if err := identity.Bind(ctx, admin, org, s.issuer); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // age runs the application's ExampleAge, without triggers: the trail would otherwise record nobody's changes, and refuse them.
