@@ -49,6 +49,7 @@ var written = lists{
 		{"command", "InsecureLoopback"}:                 "sends the mail of a development system to where up catches it, on this machine alone",
 		{"command", "internal/devmail"}:                 "catches the mail of a development system, on this machine alone",
 		{"command", "internal/devidp"}:                  "runs the development provider, on this machine alone",
+		{"layer/rls", "InsecureSkipVerify"}:             "refuses a connection that has it",
 		{"layer/perimeter", "InsecureSkipVerify"}:       "asks no authority about the link's ends: VerifyConnection compares their keys with the pinned ones",
 	},
 	simple: map[use]string{

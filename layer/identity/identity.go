@@ -45,6 +45,7 @@ import (
 
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/identity/signon"
+	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
 // Schema is this layer's line of migrations.
@@ -143,6 +144,9 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	pc, err := pgxpool.ParseConfig(cfg.Connection)
 	if err != nil {
 		return nil, errors.New("reading identity's connection string: it is not valid") // the cause may hold the password
+	}
+	if err := rls.Verified(pc.ConnConfig); err != nil {
+		return nil, fmt.Errorf("opening identity's pool: %w", err)
 	}
 	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	pc.MaxConns = int32(max(8, 4*runtime.GOMAXPROCS(0))) // as many as rls has: each request needs one of each, in turn

@@ -80,6 +80,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, errors.New("reading the application's connection string: it is not valid") // the cause may hold the password
 	}
+	if err := Verified(pc.ConnConfig); err != nil {
+		return nil, fmt.Errorf("opening the application's pool: %w", err)
+	}
 	// Statements are prepared once per connection. Never the simple protocol: it admits stacked statements.
 	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	if cfg.Strict {
