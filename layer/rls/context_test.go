@@ -396,3 +396,35 @@ func TestNobodyChangesTheAuditTrail(t *testing.T) { // SYSTEM U2
 		}
 	}
 }
+
+// Functions with their owner's rights that have no search path of their own are parsed under the caller's: somebody who owns the tables as
+// well could put operators of theirs before PostgreSQL's.
+func TestAnOperatorOfSomebodyElsesIsNotCalledByEntering(t *testing.T) { // SYSTEM D2, D3
+	eachWay(t, func(t *testing.T, h keeping) {
+		const taken = "P0666"
+		if _, state := say(t, h.admin, `set role redoubt_owner; create schema evil; grant usage on schema evil to public;
+			create function evil.take(text, text) returns text language plpgsql as $$ begin raise exception 'taken as %', current_user using errcode = '`+taken+`'; end $$;
+			create function evil.same(text, text) returns boolean language plpgsql as $$ begin raise exception 'taken as %', current_user using errcode = '`+taken+`'; end $$;
+			grant execute on all functions in schema evil to public;
+			create operator evil.|| (leftarg = text, rightarg = text, function = evil.take);
+			create operator evil.= (leftarg = text, rightarg = text, function = evil.same); reset role`); state != "" {
+			t.Fatal(state)
+		}
+		conn := h.AsApp(t)
+		say(t, conn, `set search_path = evil, pg_catalog`)
+		if _, state := say(t, conn, `select 'a'::text || 'b'::text`); state != taken {
+			t.Fatalf("the operator is not found at all: SQLSTATE %q", state)
+		}
+		begin(t, conn)
+		if _, state := say(t, conn, `select redoubt.enter_session('`+h.dave.Session()+`', 'visit', true)`); state != "" {
+			t.Errorf("entering: SQLSTATE %q", state)
+		}
+		for _, ask := range []string{readAll, `select redoubt.profile()`, `select redoubt.has('notes:write')`, `select redoubt.visit()`, `select redoubt.interactive()`, `select redoubt.require('notes:write')`} {
+			say(t, conn, `savepoint before`)
+			if got, state := say(t, conn, ask); state != "" || ask == readAll && got != own {
+				t.Errorf("%s: %q SQLSTATE %q", ask, got, state)
+			}
+			say(t, conn, `rollback to before`)
+		}
+	})
+}

@@ -2,8 +2,8 @@
 // schema/*.sql, and gives the application its only way to the database: reads with DB.As, writes through the action gate.
 //
 // The application's role has no authority of its own. Every transaction presents the caller's own credential to the database,
-// which looks it up, and seals what it found for that transaction; forced policies on every tenant table verify the seal. SQL
-// here never names an organization to filter by: the database knows who asks.
+// which looks it up, and keeps what it found until that transaction ends, where only it can write; forced policies on every tenant
+// table ask for it. SQL here never names an organization to filter by: the database knows who asks.
 //
 // # What it assumes has failed
 //

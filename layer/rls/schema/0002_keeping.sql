@@ -67,7 +67,7 @@ begin
     -- seal (64 hex), kid (2), context. Backend and transaction are not written down but put in again by whoever verifies, so that
     -- there is nothing to compare but the seal.
     create or replace function redoubt.keep(context text, read_only boolean) returns text
-      volatile language plpgsql as $$
+      volatile set search_path = pg_catalog, pg_temp language plpgsql as $$ -- enter_session has no path of its own
     declare k redoubt.seal_key;
     begin
       select * into k from redoubt.seal_key order by created_at desc limit 1;

@@ -33,8 +33,8 @@ end $$;
 
 -- A context is one line of letters, digits, underscores and commas (a parameter of the server takes no more):
 --   organization (32) profile (32) person (32) credential (32) kind (1) , scopes , visit
--- Ids are hexadecimal, all zeros for none. Kinds: s session, k API key, m machine, j job, w webhook endpoint. The visit is the hexadecimal of its UTF-8.
-
+-- Ids are hexadecimal, all zeros for none. Kinds: s session, k API key, m machine, j job, w webhook endpoint. The visit is the
+-- hexadecimal of its UTF-8.
 --
 -- What makes and reads it are SQL expressions that the planner puts in their callers' place: a function in PL/pgSQL costs ten
 -- microseconds at its first call in a transaction, and these are called by every statement. What is put in place is parsed
