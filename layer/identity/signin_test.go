@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,12 +41,27 @@ type desk struct {
 	told      chan string                                                   // logout tokens that the provider has sent
 }
 
+// issuers are the addresses that providers of this process have had. Its tests share a database, which knows people by issuer and subject,
+// and the kernel gives a port again once it is free: another test's people would be found.
+var issuers sync.Map
+
+// newIssuer listens where no provider of this process has listened before.
+func newIssuer(h http.Handler) *httptest.Server {
+	for {
+		s := httptest.NewTLSServer(h)
+		if _, had := issuers.LoadOrStore(s.URL, true); !had {
+			return s
+		}
+		defer s.Close() // only now, so that the next one gets another port
+	}
+}
+
 // newDesk changes what a desk is made of, as its options say.
 func newDesk(t *testing.T, options ...func(*identity.Config, *signon.Config)) *desk {
 	t.Helper()
 	w := layertest.World(t, scoped)
 	d := &desk{W: w, t: t, acme: w.Organization("Acme"), told: make(chan string, 100)}
-	d.idp = httptest.NewTLSServer(http.HandlerFunc(d.serve))
+	d.idp = newIssuer(http.HandlerFunc(d.serve))
 	t.Cleanup(d.idp.Close)
 	var err error
 	d.provider, err = devidp.New(devidp.Config{
