@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Attributes returns the attributes of the HTML form control for the named field, so that the browser says early what Bind would
@@ -32,6 +33,14 @@ func (s *Schema) Attributes(name string) (map[string]string, error) {
 		a["type"] = "checkbox"
 	case integer, number:
 		of.numberAttributes(a)
+	case file:
+		a["type"] = "file"
+		if of.accept != nil {
+			a["accept"] = strings.Join(of.accept, ",")
+		}
+		if f.kind == list {
+			a["multiple"] = "multiple"
+		}
 	}
 	return a, nil
 }

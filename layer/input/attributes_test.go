@@ -39,6 +39,15 @@ func TestAttributes(t *testing.T) {
 			t.Errorf("%s: got  %v, %v\nwant %v", name, got, err, want)
 		}
 	}
+	of := compile[album](t, input.ModeForm)
+	for name, want := range map[string]map[string]string{
+		"cover":  {"name": "cover", "type": "file", "accept": "image/png,.pdf"},
+		"photos": {"name": "photos", "type": "file", "accept": "image/*", "multiple": "multiple"},
+	} {
+		if got, err := of.Attributes(name); err != nil || !maps.Equal(got, want) {
+			t.Errorf("%s: got  %v, %v\nwant %v", name, got, err, want)
+		}
+	}
 	if got, err := s.Attributes("titel"); err == nil {
 		t.Errorf("a misspelt name: got %v, want an error", got)
 	}

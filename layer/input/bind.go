@@ -2,22 +2,22 @@ package input
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
-	"os"
 	"reflect"
+	"strings"
 
 	"github.com/redoubt-dev/redoubt/layer"
 )
 
 // Limits bound what one request may carry (SYSTEM T6).
 type Limits struct {
-	Body   int64 // the most bytes of a body; zero or less means 1 MiB
-	Values int   // the most values in a body, members, items and what holds them all counted, and in a query; zero or less means 1000
+	Body   int64  // the most bytes of a body, besides files, which have bounds of their own; zero or less means 1 MiB
+	Values int    // the most values in a body, members, items and what holds them all counted, and in a query; zero or less means 1000
+	Spool  *Spool // where files wait; nil is for schemas without any
 }
 
 func (l Limits) orDefault() Limits {
@@ -39,7 +39,8 @@ const maxQuery = 8 << 10
 // read, and otherwise Invalid with every wrong field at once. Any other error means that the program is wrong.
 //
 // Bind waits for the body no longer than r's context and the connection's read deadline allow. It reads the body itself: what
-// reads it earlier has to put it back. After Bind the body of a form can be read again.
+// reads it earlier has to put it back. After Bind the body of a form can be read again, without its files. Those go to the spool
+// of limits while they arrive, and nothing of them stays unless Bind succeeds; then they are the caller's, to be let go with Release.
 func (s *Schema) Bind(r *http.Request, limits Limits, dst any) error {
 	out, err := s.target(dst)
 	if err != nil {
@@ -47,6 +48,9 @@ func (s *Schema) Bind(r *http.Request, limits Limits, dst any) error {
 	}
 	if s.mode == ModeForm && r.PostForm != nil {
 		return errors.New("input: the request's body has been parsed by net/http already")
+	}
+	if (s.files || s.mode == ModeContent) && limits.Spool == nil {
+		return fmt.Errorf("input: %v has files, and the limits no spool for them", s.typ)
 	}
 	scratch := reflect.New(s.typ).Elem()
 	var c checker
@@ -60,18 +64,28 @@ func (s *Schema) Bind(r *http.Request, limits Limits, dst any) error {
 	}
 	body, err := s.body(r, limits)
 	if err != nil {
+		body.discard()
 		return err
 	}
 	c.object(s.places[inQuery], query, "", scratch)
 	c.object(s.places[inHeader], s.header(r), "", scratch)
-	c.object(s.places[inBody], body, "", scratch)
+	c.object(s.carried(), body, "", scratch)
 	if len(c.faults) > 0 {
-		return &layer.Refusal{By: layer.Input, Reason: layer.Invalid, Public: "Some fields need attention.", Fields: c.faults}
+		body.discard()
+		return invalid(c.faults...)
 	}
 	if out.IsValid() {
 		out.Set(scratch)
 	}
 	return nil
+}
+
+// carried is what the body brings: its members, or itself.
+func (s *Schema) carried() []*field {
+	if s.mode == ModeContent {
+		return s.places[inContent]
+	}
+	return s.places[inBody]
 }
 
 // target checks that dst can hold what s reads.
@@ -84,6 +98,10 @@ func (s *Schema) target(dst any) (reflect.Value, error) {
 		return v, fmt.Errorf("input: binding to %T, want *%v", dst, s.typ)
 	}
 	return v.Elem(), nil
+}
+
+func invalid(fields ...layer.Field) error {
+	return &layer.Refusal{By: layer.Input, Reason: layer.Invalid, Public: "Some fields need attention.", Fields: fields}
 }
 
 func refusal(reason layer.Reason, public string, cause error) error {
@@ -123,11 +141,17 @@ func (s *Schema) header(r *http.Request) node {
 	return n
 }
 
-// body reads the one kind of body that the route takes.
+// body reads the one kind of body that the route takes. With an error comes what has been received until then.
 func (s *Schema) body(r *http.Request, limits Limits) (node, error) {
 	media, params, err := s.media(r.Header)
 	if err != nil {
 		return node{}, err
+	}
+	switch {
+	case media != "" && s.mode == ModeContent:
+		return s.content(r, limits)
+	case media != "" && s.files:
+		return s.formWithFiles(r, params["boundary"], limits)
 	}
 	most := limits.Body
 	if media == "" {
@@ -143,14 +167,21 @@ func (s *Schema) body(r *http.Request, limits Limits) (node, error) {
 	if err != nil {
 		return node{}, unreceived(err)
 	}
-	if len(raw) == 0 && (s.mode != ModeJSON || len(s.places[inBody]) == 0) {
+	return s.members(r, raw, media, params["boundary"], limits.Values)
+}
+
+// members reads a body that has been received as a whole.
+func (s *Schema) members(r *http.Request, raw []byte, media, boundary string, most int) (node, error) {
+	switch {
+	case len(raw) == 0 && s.mode == ModeContent:
+		return node{}, errNoContent()
+	case len(raw) == 0 && (s.mode != ModeJSON || len(s.places[inBody]) == 0):
 		return node{kind: '{'}, nil
-	}
-	if s.mode == ModeJSON {
-		return jsonBody(raw, limits.Values)
+	case s.mode == ModeJSON:
+		return jsonBody(raw, most)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(raw))
-	n, err := readForm(raw, media, params, limits.Values)
+	n, err := readForm(raw, media, boundary, most)
 	if err != nil {
 		return node{}, unreadable("form", err)
 	}
@@ -199,9 +230,12 @@ func (s *Schema) media(h http.Header) (string, map[string]string, error) {
 	case "application/json":
 		fits = s.mode == ModeJSON && onlyUTF8(params)
 	case "application/x-www-form-urlencoded":
-		fits = s.mode == ModeForm && onlyUTF8(params)
+		fits = s.mode == ModeForm && !s.files && onlyUTF8(params)
 	case "multipart/form-data":
-		fits = s.mode == ModeForm && len(params) == 1 && params["boundary"] != ""
+		fits = s.mode == ModeForm && len(params) == 1 && plainBoundary.MatchString(params["boundary"])
+	}
+	if s.mode == ModeContent {
+		fits = strings.Contains(media, "/") && len(h.Values("Content-Range")) == 0 // a part of it is not it: RFC 9110 section 14.5
 	}
 	if !fits {
 		return "", nil, s.unsupported()
@@ -216,6 +250,11 @@ func (s *Schema) unsupported() error {
 		public = "The body must be application/json in UTF-8, not encoded further."
 	case ModeForm:
 		public = "The body must be a form without files, in UTF-8."
+		if s.files {
+			public = "The body must be a form as multipart/form-data, in UTF-8."
+		}
+	case ModeContent:
+		public = "The body must be a whole file, not encoded further, and Content-Type say of what kind."
 	}
 	return refusal(layer.Unsupported, public, nil)
 }
@@ -230,67 +269,11 @@ func (s *Schema) unwanted() error {
 
 // unreadable refuses a query or form that is not one. The errors of pairs and parts quote nothing of it.
 func unreadable(what string, err error) error {
-	if err == errTooManyPairs {
+	switch err {
+	case errTooManyPairs:
 		return refusal(layer.TooLarge, "The "+what+" has too many values.", nil)
+	case errLong:
+		return refusal(layer.TooLarge, "The body is too large.", nil)
 	}
 	return refusal(layer.Malformed, "The "+what+" is not well-formed.", fmt.Errorf("reading %s: %w", what, err))
-}
-
-var errLong = errors.New("longer than is taken")
-
-// receive reads r's body, of at most most bytes, until r's context ends.
-func receive(r *http.Request, most int64) ([]byte, error) {
-	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
-		return nil, nil
-	}
-	if r.ContentLength > most {
-		return nil, errLong
-	}
-	if r.Context().Done() == nil {
-		return readUpTo(r.Body, r.ContentLength, most)
-	}
-	return receiveUntil(r.Context(), r, most)
-}
-
-// receiveUntil does not wait for a client that sends nothing. The reader that it leaves behind then ends with the connection,
-// by the server's read deadline, and has the body for itself.
-func receiveUntil(ctx context.Context, r *http.Request, most int64) ([]byte, error) {
-	type result struct {
-		raw []byte
-		err error
-	}
-	done := make(chan result, 1)
-	go func(body io.Reader, declared int64) {
-		raw, err := readUpTo(body, declared, most)
-		done <- result{raw, err}
-	}(r.Body, r.ContentLength)
-	select {
-	case got := <-done:
-		return got.raw, got.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// readUpTo believes the declared length only up to a few pages of memory: a declaration costs the client nothing.
-func readUpTo(body io.Reader, declared, most int64) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(int(min(max(declared, 0), 16<<10)) + bytes.MinRead)
-	n, err := b.ReadFrom(io.LimitReader(body, most+1))
-	if err == nil && n > most {
-		err = errLong
-	}
-	return b.Bytes(), err
-}
-
-// unreceived says why a body did not arrive.
-func unreceived(err error) error {
-	var capped *http.MaxBytesError // a ring further out has a smaller limit
-	switch {
-	case err == errLong || errors.As(err, &capped):
-		return refusal(layer.TooLarge, "The body is too large.", nil)
-	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
-		return refusal(layer.Malformed, "The body did not arrive in time.", fmt.Errorf("receiving the body: %w", err))
-	}
-	return refusal(layer.Malformed, "The body did not arrive whole.", fmt.Errorf("receiving the body: %w", err))
 }

@@ -18,9 +18,13 @@ func encode(d doc) ([]byte, error) {
 	return jsonv2.Marshal(d, jsonv2.Deterministic(true), jsontext.WithIndent("  "))
 }
 
-// JSONSchema returns the JSON Schema (2020-12) of the body that s takes, complete in itself.
+// JSONSchema returns the JSON Schema (2020-12) of the body that s takes, complete in itself. Of a body that is one file there is
+// nothing to say.
 func (s *Schema) JSONSchema() ([]byte, error) {
-	d := describeObject(s.places[inBody], inline)
+	d := doc{}
+	if s.mode != ModeContent {
+		d = describeObject(s.places[inBody], inline)
+	}
 	d["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	d["title"] = s.typ.Name()
 	return encode(d)
@@ -66,6 +70,8 @@ func describe(s *shape, ref refer) doc {
 		written(d, "maximum", s.max)
 	case object:
 		d = ref(s)
+	case file:
+		d["type"], d["format"], d["contentMediaType"] = "string", "binary", "application/octet-stream"
 	case list:
 		d["type"], d["items"], d["maxItems"] = "array", describe(s.item, ref), s.long
 		if s.short > 0 {

@@ -11,3 +11,10 @@ const (
 	MaxFaults = maxFaults
 	MaxQuery  = maxQuery
 )
+
+// Left is how many more files and bytes s takes.
+func (s *Spool) Left() (files int, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.files, s.bytes
+}

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
@@ -31,7 +29,7 @@ func pairs(encoded string, most int) (node, error) {
 var (
 	errTooManyPairs = errors.New("too many values")
 	errEncoding     = errors.New("an escape or a separator that is not one")
-	errPart         = errors.New("a part that is not a plain text field")
+	errPart         = errors.New("a part that is not one, or not where it stands")
 )
 
 func gather(values map[string][]string) node {
@@ -55,65 +53,38 @@ func texts(all []string) node {
 	return n
 }
 
-// readForm reads a body that an HTML form sent, of the given media type.
-func readForm(body []byte, media string, params map[string]string, most int) (node, error) {
+// readForm reads a body that an HTML form without files sent, of the given media type.
+func readForm(body []byte, media, boundary string, most int) (node, error) {
 	if media == "multipart/form-data" {
-		return parts(body, params["boundary"], most)
+		return textParts(body, boundary, most)
 	}
 	return pairs(string(body), most)
 }
 
-// parts reads multipart/form-data (RFC 7578) with text fields only. What stands before the first boundary or behind the last
-// is refused: a filter in front of us might have read that instead.
-func parts(body []byte, boundary string, most int) (node, error) {
-	end := []byte("\r\n--" + boundary + "--")
-	_, behind, ended := bytes.Cut(body, end)
-	if !ended || len(bytes.TrimSuffix(behind, []byte("\r\n"))) > 0 || !bytes.HasPrefix(body, end[2:len(end)-2]) {
-		return node{}, errPart
+// textParts reads multipart/form-data with text fields only.
+func textParts(body []byte, boundary string, most int) (node, error) {
+	m, err := newMultipart(bytes.NewReader(body), boundary, most, int64(len(body)))
+	if err != nil {
+		return node{}, err
 	}
 	values := map[string][]string{}
-	reader := multipart.NewReader(bytes.NewReader(body), boundary)
-	for count := 0; ; count++ {
-		part, err := reader.NextRawPart()
+	for {
+		p, err := m.next()
 		if err == io.EOF {
 			return gather(values), nil
 		}
-		if count == most {
-			return node{}, errTooManyPairs
+		if err == nil && p.file {
+			err = errPart
 		}
-		if err != nil {
-			return node{}, errPart // not err, which may quote the input
-		}
-		name, err := partName(part.Header)
 		if err != nil {
 			return node{}, err
 		}
-		value, err := io.ReadAll(part) // the whole body is in memory already, within its bound
+		value, err := io.ReadAll(p) // the whole body is in memory already, within its bound
 		if err != nil {
-			return node{}, errPart
+			return node{}, m.why()
 		}
-		values[name] = append(values[name], string(value))
+		values[p.name] = append(values[p.name], string(value))
 	}
-}
-
-// partName accepts a part whose headers say that it is a text field and nothing else. A file name, an extended parameter
-// (RFC 7578 section 4.2 forbids them) or an encoding is how parsers are made to disagree.
-func partName(h textproto.MIMEHeader) (string, error) {
-	for key, values := range h {
-		if len(values) != 1 || key != "Content-Disposition" && key != "Content-Type" {
-			return "", errPart
-		}
-	}
-	if kind := h.Get("Content-Type"); kind != "" && !plain(kind, "text/plain") {
-		return "", errPart
-	}
-	disposition := h.Get("Content-Disposition")
-	word, params, err := mime.ParseMediaType(disposition)
-	name, ok := params["name"]
-	if err != nil || word != "form-data" || !ok || len(params) != 1 || strings.Contains(disposition, "*") {
-		return "", errPart
-	}
-	return name, nil
 }
 
 // plain reports whether a Content-Type is exactly media, in UTF-8 if it names a charset at all.

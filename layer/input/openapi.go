@@ -45,6 +45,7 @@ type Operation struct {
 	Security    []Requirement // any one of them suffices; none means that anybody may ask
 	In          *Schema       // nil for no input
 	Out         reflect.Type  // nil for an answer without a body
+	File        bool          // the answer is a file, of whatever media type it has; Out is nil
 	Status      int           // of success; zero means 200, or 204 without Out
 	Refusals    []int         // statuses of refusals besides those that follow from In and Security
 }
@@ -184,14 +185,58 @@ func (b *book) operation(op Operation, at string) doc {
 	if parameters := b.parameters(op.In); len(parameters) > 0 {
 		d["parameters"] = parameters
 	}
-	if body := op.In.places[inBody]; len(body) > 0 {
-		media, schema := "application/json", b.reference(use{op.In.typ, true})
-		if op.In.mode == ModeForm { // in place: a type that is also read as JSON differs there, as a checkbox does
-			media, schema = "application/x-www-form-urlencoded", describeObject(body, inline)
-		}
-		d["requestBody"] = doc{"required": true, "content": doc{media: doc{"schema": schema}}}
+	if content := b.content(op.In); content != nil {
+		d["requestBody"] = doc{"required": true, "content": content}
 	}
 	return d
+}
+
+// content describes a body of each media type that it may have.
+func (b *book) content(in *Schema) doc {
+	body := in.places[inBody]
+	switch {
+	case in.mode == ModeContent:
+		return describeContent(in.places[inContent][0])
+	case len(body) == 0:
+		return nil
+	case in.mode == ModeForm: // in place: a type that is also read as JSON differs there, as a checkbox does
+		d := doc{"schema": describeObject(body, inline)}
+		if encoding := describeFiles(body); len(encoding) > 0 {
+			d["encoding"] = encoding
+		}
+		return doc{in.Enctype(): d}
+	}
+	return doc{"application/json": doc{"schema": b.reference(use{in.typ, true})}}
+}
+
+// describeContent leaves the schema empty: what is not JSON has none (OpenAPI 3.1, "considerations for file uploads").
+func describeContent(f *field) doc {
+	d := doc{"application/octet-stream": doc{"schema": doc{}}}
+	for _, media := range mediaOf(f.accept) {
+		d[media] = doc{"schema": doc{}}
+	}
+	return d
+}
+
+// describeFiles says of which media types the files of a form are meant to be, where that can be said by media types alone.
+func describeFiles(body []*field) doc {
+	d := doc{}
+	for _, f := range body {
+		if u := f.upload(); u != nil && len(u.accept) > 0 && len(mediaOf(u.accept)) == len(u.accept) {
+			d[f.name] = doc{"contentType": strings.Join(u.accept, ", ")}
+		}
+	}
+	return d
+}
+
+// mediaOf leaves the ends of names out of what a file input accepts.
+func mediaOf(accept []string) (media []string) {
+	for _, one := range accept {
+		if !strings.HasPrefix(one, ".") {
+			media = append(media, one)
+		}
+	}
+	return media
 }
 
 // security is empty, not absent, for an operation that anybody may ask for.
@@ -222,7 +267,7 @@ func (b *book) parameters(in *Schema) []doc {
 
 func (b *book) responses(op Operation) doc {
 	status := op.Status
-	if status == 0 && op.Out == nil {
+	if status == 0 && op.Out == nil && !op.File {
 		status = http.StatusNoContent
 	} else if status == 0 {
 		status = http.StatusOK
@@ -232,6 +277,11 @@ func (b *book) responses(op Operation) doc {
 		success["content"] = doc{"application/json": doc{"schema": b.output().value(op.Out)}}
 	}
 	d := doc{strconv.Itoa(status): success}
+	if op.File {
+		success["content"] = doc{"*/*": doc{"schema": doc{}}}
+		d[strconv.Itoa(http.StatusPartialContent)] = doc{"description": "The range that was asked for", "content": success["content"]}
+		d[strconv.Itoa(http.StatusNotModified)] = doc{"description": "Whoever asks has it already"}
+	}
 	for _, refused := range op.refusals() {
 		d[strconv.Itoa(refused)] = doc{"$ref": "#/components/responses/Problem"}
 	}
@@ -244,6 +294,9 @@ func (op Operation) refusals() []int {
 		http.StatusTooManyRequests}, op.Refusals...)
 	if op.In.mode != ModeNone {
 		all = append(all, http.StatusUnsupportedMediaType)
+	}
+	if op.In.files || op.In.mode == ModeContent {
+		all = append(all, http.StatusServiceUnavailable)
 	}
 	if len(op.In.places[inPath]) > 0 {
 		all = append(all, http.StatusNotFound)

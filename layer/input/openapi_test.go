@@ -94,6 +94,8 @@ func operations(t testing.TB) []input.Operation {
 		{Method: "GET", Path: "/healthz/{$}", ID: "health", Summary: "Says whether all is well.", Out: reflect.TypeFor[[]string]()},
 		{Method: "POST", Path: "/contact", ID: "contact", Summary: "Sends a message.", In: compile[flat](t, input.ModeForm)},
 		{Method: "POST", Path: "/api/v1/contact", ID: "contactByProgram", Summary: "Sends a message.", In: compile[flat](t, input.ModeJSON)},
+		{Method: "POST", Path: "/albums", ID: "makeAlbum", Summary: "Makes an album.", In: compile[album](t, input.ModeForm)},
+		{Method: "PUT", Path: "/api/v1/scans/{id}", ID: "replaceScan", Summary: "Replaces a scan.", In: compile[scan](t, input.ModeContent)},
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 // Rules are the bounds of one value, as its tags and its type give them.
 type rules struct {
-	least, most  int64   // a whole number
+	least, most  int64   // a whole number; most is also the bytes of a file
 	floor, ceil  float64 // any other number
 	min, max     string  // the same as they were written, for people; empty for no bound but the type's
 	short, long  int     // text, in code points; items of a list
@@ -26,6 +26,7 @@ type rules struct {
 	format       string
 	multiline    bool
 	secret       bool
+	accept       []string // of files
 	doc, example string
 }
 
@@ -91,6 +92,7 @@ var understood = [...][]string{
 	moment:  {"format", "example"},
 	object:  {},
 	list:    {"minItems", "maxItems"},
+	file:    {"maxBytes", "accept"},
 }
 
 // compile fills the rules of s from tags and returns what is wrong with them.
@@ -111,6 +113,11 @@ func (r *rules) compile(s *shape, tags map[string]string) (problems []string) {
 		err = r.compileNumber(tags)
 	case list:
 		err = r.compileLengths(tags, "minItems", "maxItems")
+		if err == nil && s.item.kind == file && r.long > maxFiles {
+			err = fmt.Errorf("has more than %d files", maxFiles)
+		}
+	case file:
+		err = r.compileFile(tags)
 	}
 	if err != nil {
 		return append(problems, err.Error())
@@ -252,6 +259,30 @@ func (r *rules) compileNumber(tags map[string]string) (err error) {
 	}
 	if r.floor > r.ceil {
 		return errors.New("has a minimum above its maximum")
+	}
+	return nil
+}
+
+// What tags may allow: bytes of one file, and files of one field.
+const (
+	maxFile  = 1 << 30
+	maxFiles = 100
+)
+
+// A media type, a range of them, or the end of a file's name, as the attribute accept has them (HTML, "file upload").
+var acceptable = regexp.MustCompile(`^(?:\.[a-z0-9]{1,16}|[a-z]+/(?:\*|[a-z0-9][a-z0-9.+-]{0,99}))$`)
+
+func (r *rules) compileFile(tags map[string]string) (err error) {
+	if r.most, err = strconv.ParseInt(tags["maxBytes"], 10, 64); err != nil || r.most < 1 || r.most > maxFile {
+		return fmt.Errorf("has no upper bound: add maxBytes, from 1 to %d", maxFile)
+	}
+	if tag, ok := tags["accept"]; ok {
+		r.accept = strings.Split(tag, ",")
+		for _, one := range r.accept {
+			if !acceptable.MatchString(one) {
+				return fmt.Errorf("has accept with %q, which is neither a media type nor the end of a name", one)
+			}
+		}
 	}
 	return nil
 }

@@ -12,14 +12,17 @@
 // Members that nobody declared (mass assignment, SYSTEM A5), the same member twice or in another case, trailing and malformed
 // JSON, invalid UTF-8, null where a value is meant, numbers out of range, text without an end, control characters and
 // characters that reverse the direction of text, bodies of another kind than the route's, and bodies that are too large, too
-// deep, too many-membered or too slow (SYSTEM T6). A type whose input would be unbounded does not compile into a Schema, so the
+// deep, too many-membered or too slow (SYSTEM T6). Files beside the fields are received part by part, each within its own bound, into
+// a spool that has one for all of them; a name that is a path, a second reading of a part's head, parts in parts, and whatever stands
+// around the parts are refused, and of what is refused or breaks off nothing stays on disk. A type whose input would be unbounded does not compile into a Schema, so the
 // program does not start.
 //
 // # What it does not stop
 //
 // A well-formed lie. That a UUID is a UUID says nothing about whose row it names (gate/action and rls), text that fits its
 // bound may still be a script (the renderer and the content security policy) and a form that fits may come from another site
-// (transport).
+// (transport). A file may be anything: nobody has looked into it (file). Whoever may upload can hold places in the spool for as long
+// as transport lets them send slowly; they are refused beyond it, as everybody else then is.
 //
 // # How it is knocked out in a drill
 //
@@ -54,9 +57,10 @@ type Mode int
 
 // The modes. The zero Mode refuses every body.
 const (
-	ModeNone Mode = iota // no body at all
-	ModeJSON             // application/json in UTF-8
-	ModeForm             // an HTML form: application/x-www-form-urlencoded, or multipart/form-data without files
+	ModeNone    Mode = iota // no body at all
+	ModeJSON                // application/json in UTF-8
+	ModeForm                // an HTML form: application/x-www-form-urlencoded or multipart/form-data; the latter alone if there are files
+	ModeContent             // the body is one file, of any media type
 )
 
 // MaxDepth is how deep objects and lists may be nested in a body, and in a type (SYSTEM T6).
@@ -69,7 +73,8 @@ const Token = "_token"
 type Schema struct {
 	typ    reflect.Type
 	mode   Mode
-	places [4][]*field // what is declared in each place
+	places [5][]*field // what is declared in each place
+	files  bool        // whether a form has files
 }
 
 // A place is where in a request a field comes from. Its number indexes Schema.places.
@@ -80,9 +85,10 @@ const (
 	inQuery
 	inHeader
 	inBody
+	inContent // the body as it is
 )
 
-var placeTags = [...]string{"path", "query", "header", "json"}
+var placeTags = [...]string{"path", "query", "header", "json", "body"}
 
 func (p place) String() string { return placeTags[p] }
 
@@ -106,6 +112,7 @@ const (
 	moment
 	object
 	list
+	file
 )
 
 // A shape is what a value must look like, whatever its name.
@@ -121,8 +128,9 @@ type shape struct {
 // For compiles t, a struct type, for a route that takes bodies of the given mode. A nil t or a struct without fields means
 // that the route takes no input.
 //
-// Each exported field has exactly one of the tags `json:"name"` (a member of the body), `path:"name"`, `query:"name"` or
-// `header:"Name"`; with ",omitempty" it may be absent. A field of the path is always required. Further tags bound the value:
+// Each exported field has exactly one of the tags `json:"name"` (a member of the body), `path:"name"`, `query:"name"`,
+// `header:"Name"` or, for the one Upload of a ModeContent, `body:"content"`; with ",omitempty" it may be absent. A field of the path
+// and the content are always required. Further tags bound the value:
 //
 //	minimum maximum          numbers, inclusive
 //	minLength maxLength      text, in Unicode code points, after line ends have been made "\n"
@@ -132,25 +140,31 @@ type shape struct {
 //	multiline:"true"         text may have line ends and tabs
 //	secret:"true"            text is never shown again
 //	minItems maxItems        lists; the other tags of a list speak of its items
+//	maxBytes                 files, at most 1 GiB each
+//	accept:"image/png,.pdf"  files that a browser offers to choose; nothing is checked against it
 //	doc example              for people; an example has to fit the rest
 //
-// The kinds are text, booleans, whole numbers, float64, time.Time, structs, slices of these, and pointers, which are nil for an
-// absent value. Unsigned numbers end where a signed 64-bit number does, as in the database. The error reports every problem of
+// The kinds are text, booleans, whole numbers, float64, time.Time, Upload, structs, slices of these, and pointers, which are nil for
+// an absent value. Unsigned numbers end where a signed 64-bit number does, as in the database. The error reports every problem of
 // the type at once: a field that nobody tagged, a string or slice without an upper bound, a tag that does not fit or is not known.
 func For(t reflect.Type, mode Mode) (*Schema, error) {
 	if t == nil {
 		t = reflect.TypeFor[struct{}]()
 	}
-	if t.Kind() != reflect.Struct || t == timeType {
+	if t.Kind() != reflect.Struct || t == timeType || t == uploadType {
 		return nil, fmt.Errorf("input: %v is not a struct", t)
 	}
 	c := compiler{mode: mode}
 	s := &Schema{typ: t, mode: mode}
 	for _, f := range c.structure(t, t.Name(), false) {
 		s.places[f.place] = append(s.places[f.place], f)
+		s.files = s.files || f.place == inBody && f.upload() != nil
 	}
-	if mode == ModeNone && len(s.places[inBody]) > 0 {
-		c.problem(t.Name(), "has json fields, but the route takes no body")
+	if (mode == ModeNone || mode == ModeContent) && len(s.places[inBody]) > 0 {
+		c.problem(t.Name(), "has json fields, but the route takes no body that has members")
+	}
+	if (mode == ModeContent) != (len(s.places[inContent]) == 1) {
+		c.problem(t.Name(), "has %d fields for content: ModeContent has one, and no other mode has any", len(s.places[inContent]))
 	}
 	if len(c.problems) > 0 {
 		return nil, fmt.Errorf("input: %v cannot be an input:\n%w", t, errors.Join(c.problems...))
@@ -192,7 +206,7 @@ func (c *compiler) structure(t reflect.Type, at string, nested bool) []*field {
 
 // member compiles one field of a struct: several fields, if it is embedded.
 func (c *compiler) member(sf reflect.StructField, at string, nested bool) []*field {
-	if sf.Anonymous && sf.Tag == "" && sf.Type.Kind() == reflect.Struct && sf.Type != timeType {
+	if sf.Anonymous && sf.Tag == "" && sf.Type.Kind() == reflect.Struct && sf.Type != timeType && sf.Type != uploadType {
 		fields := c.structure(sf.Type, at, nested)
 		for _, f := range fields {
 			f.index = append(slices.Clone(sf.Index), f.index...)
@@ -247,6 +261,8 @@ func (c *compiler) named(tags map[string]string, at string, nested bool) *field 
 			c.problem(at, "has the name %q: not a plain name, or a reserved one", name)
 		case nested && found.place != inBody:
 			c.problem(at, "has a %s tag inside a nested struct", key)
+		case found.place == inContent && value != "content":
+			c.problem(at, "has body:%q: the body as a whole is called content", value)
 		case found.place == inPath && found.optional:
 			c.problem(at, "is optional in the path: what stands in a path is always there")
 		case found.place == inHeader && slices.Contains(ownHeaders, strings.ToLower(name)):
@@ -254,7 +270,7 @@ func (c *compiler) named(tags map[string]string, at string, nested bool) *field 
 		}
 	}
 	if found == nil {
-		c.problem(at, "has none of the tags json, path, query, header: say where it comes from, or remove it")
+		c.problem(at, "has none of the tags json, path, query, header, body: say where it comes from, or remove it")
 	}
 	return found
 }
@@ -263,6 +279,10 @@ func (c *compiler) named(tags map[string]string, at string, nested bool) *field 
 func (c *compiler) fits(f *field, at string) {
 	flat := f.kind != object && (f.kind != list || f.item.kind != object)
 	switch {
+	case f.place == inContent && f.kind != file:
+		c.problem(at, "is content, which only an Upload can be")
+	case f.upload() != nil && !(f.place == inContent || f.place == inBody && c.mode == ModeForm):
+		c.problem(at, "is a file, which only a form can carry, or a body that is nothing else")
 	case f.place == inBody && c.mode == ModeForm && f.kind == boolean && !f.nullable:
 		f.optional = true // a checkbox that is not ticked is not sent
 	case f.place == inBody && c.mode == ModeForm && !flat:
@@ -272,6 +292,17 @@ func (c *compiler) fits(f *field, at string) {
 	case (f.place == inPath || f.place == inHeader) && (f.kind == object || f.kind == list):
 		c.problem(at, "is not a single value, which is all that a %s can carry", f.place)
 	}
+}
+
+// upload is what a file has to look like, for a file and for a list of them, and nil for anything else.
+func (s *shape) upload() *shape {
+	switch {
+	case s.kind == file:
+		return s
+	case s.kind == list && s.item.kind == file:
+		return s.item
+	}
+	return nil
 }
 
 // once reports names that are declared twice. One name in two places would leave it to the reader's luck which one is meant.
@@ -296,7 +327,7 @@ func (c *compiler) shape(t reflect.Type, tags map[string]string, at string) *sha
 	}
 	inherit(tags, s.typ)
 	k, ok := kindOf(s.typ)
-	if !ok || s.nullable && k == list {
+	if !ok || s.nullable && (k == list || k == file) {
 		c.problem(at, "is a %v, which cannot be input", t)
 		return nil
 	}
@@ -346,8 +377,11 @@ func kindOf(t reflect.Type) (kind, bool) {
 	case reflect.Slice:
 		return list, true
 	case reflect.Struct:
-		if t == timeType {
+		switch t {
+		case timeType:
 			return moment, true
+		case uploadType:
+			return file, true
 		}
 		return object, true
 	}

@@ -297,12 +297,14 @@ func TestFormats(t *testing.T) {
 			"2026-01-31T12:00:60Z", "2026-01-31T12:00:00,1Z", "2026-01-31T12:00:00+24:00", "2026-01-31T12:00:00.1234567891Z",
 			"0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00Z"}},
 		{"email", []string{"a@b", "first.last+tag@sub.example.org", "o'brien@example.org"}, []string{
-			"a", "@b", "a@", "a@b@c", "a b@c", `"<script>"@x.y`, "a@[127.0.0.1]", "a@-b", "a@b-", "a@b..c", "ａ@b", "a@b\n", "A <a@b>", "a@b,c@d",
+			"a", "@b", "a@", "a@b@c", "a b@c", `"<script>"@x.y`, "a@[127.0.0.1]", "a@-b", "a@b-", "a@b..c", "ａ@b", "a@b\n", "A <a@b>", "a@b,c@d", ".a@b", "a.@b", "a..b@c",
 			strings.Repeat("a", 65) + "@b", "a@" + strings.Repeat("b", 64), "a@b" + strings.Repeat(".bbbbbbbbb", 26)}},
-		{"uri", []string{"https://example.org", "http://example.org:8080/a?b=c#d", "https://[2001:db8::1]/"}, []string{
+		{"uri", []string{"https://example.org", "http://example.org:8080/a?b=c#d", "https://[2001:db8::1]/", "http://127.0.0.1/", "https://a_b.xn--exmple-cua.org./"}, []string{
 			"javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "//example.org", "/a", "https:example.org", "https://", "https:///a",
 			"https://a@example.org", "https://a:b@example.org", "https://example.org\\@evil", "https://example.org/<script>", "https://exa mple.org",
-			"https://exämple.org", "ftp://example.org", "https://example.org/\n", "https://" + strings.Repeat("a", 2041), " https://example.org"}},
+			"https://exämple.org", "ftp://example.org", "https://example.org/\n", "https://" + strings.Repeat("a", 2041), " https://example.org",
+			"http://0x7f.1/", "http://2130706433/", "http://0177.0.0.1/", "http://127.1/", "http://1.2.3.4.5/", "http://a.0x/", "http://[fe80::1%25eth0]/",
+			"https://%C2%AD/", "https://a..b/", "https://-a.b/", "https://a:65536/", "https://a:-1/", "https://" + strings.Repeat("a", 64) + "/"}},
 	} {
 		typ := reflect.StructOf([]reflect.StructField{{Name: "A", Type: reflect.TypeFor[string](), Tag: reflect.StructTag(`query:"a" format:"` + c.format + `"`)}})
 		s, err := input.For(typ, input.ModeNone)

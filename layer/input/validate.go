@@ -3,6 +3,7 @@ package input
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -17,15 +18,18 @@ import (
 )
 
 // A node is one submitted value, read but not yet believed. Its kind is a JSON kind as jsontext writes it ('{' '[' '"' '0' 't'
-// 'f' 'n'), typed for a value that came as bare text (path, query, header, form), or many for such values that were repeated.
+// 'f' 'n'), typed for a value that came as bare text (path, query, header, form), sent for a file, or many for such values that were
+// repeated.
 type node struct {
 	kind    byte
 	text    string   // of '"' and typed: the text; of '0': the literal
 	members []member // of '{'; of '[' and many, without names
+	file    Upload   // of sent
 }
 
 const (
 	typed byte = 'x'
+	sent  byte = 'u'
 	many  byte = 'm'
 )
 
@@ -76,7 +80,7 @@ func (c *checker) object(fields []*field, n node, at string, dst reflect.Value) 
 	for _, m := range n.members {
 		switch {
 		case slices.ContainsFunc(fields, func(f *field) bool { return f.name == m.name }):
-		case repeatable.MatchString(m.name):
+		case plainName.MatchString(m.name):
 			c.fault(join(at, m.name), "is not a known field")
 		case !nameless: // a name that is not plain is not repeated to anyone, and said once
 			nameless = true
@@ -84,9 +88,6 @@ func (c *checker) object(fields []*field, n node, at string, dst reflect.Value) 
 		}
 	}
 }
-
-// What a refusal may repeat of a name that the client made up.
-var repeatable = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
 func join(at, name string) string {
 	if at == "" {
@@ -123,7 +124,7 @@ func (c *checker) value(s *shape, n node, at string, dst reflect.Value) {
 
 func (c *checker) list(s *shape, n node, at string, dst reflect.Value) {
 	switch n.kind {
-	case typed:
+	case typed, sent:
 		n.members = []member{{value: n}}
 	case '[', many:
 	default:
@@ -154,8 +155,19 @@ func (s *shape) scalar(n node, dst reflect.Value) string {
 		return s.number(n, dst)
 	case moment:
 		return s.moment(n, dst)
+	case file:
+		return s.received(n, dst)
 	}
 	return s.kind.must()
+}
+
+// received takes a file over. That it keeps its bound was found while it arrived.
+func (s *shape) received(n node, dst reflect.Value) string {
+	if n.kind != sent {
+		return s.kind.must()
+	}
+	dst.Set(reflect.ValueOf(n.file))
+	return ""
 }
 
 // try checks text against s and forgets it.
@@ -165,12 +177,12 @@ func (s *shape) try(value string) string {
 
 // A kind as the end of "does not fit …".
 func (k kind) String() string {
-	return [...]string{"text", "a boolean", "a whole number", "a number", "a time", "a struct", "a list"}[k]
+	return [...]string{"text", "a boolean", "a whole number", "a number", "a time", "a struct", "a list", "a file"}[k]
 }
 
 // must says what would be right instead of a value of another kind.
 func (k kind) must() string {
-	return "must be " + [...]string{"text", "true or false", "a whole number", "a number", "a date and time", "an object", "a list"}[k]
+	return "must be " + [...]string{"text", "true or false", "a whole number", "a number", "a date and time", "an object", "a list", "a file"}[k]
 }
 
 func (s *shape) text(n node, dst reflect.Value) string {
@@ -362,12 +374,14 @@ func isDate(s string) bool {
 // common reports whether t has four digits for its year, and a year that exists: neither databases nor ISO 8601 agree on others.
 func common(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
 
-// The form that browsers check in <input type=email> (HTML, "valid e-mail address"). Quoted local parts and address literals are
-// valid in RFC 5321 and are how headers are injected; nobody's address has them.
-var email = regexp.MustCompile(`^[a-zA-Z0-9.!#$%&'*+/=?^_{|}~` + "`" + `-]{1,64}@` +
+// The form that browsers check in <input type=email> (HTML, "valid e-mail address"), with dots between words only, as RFC 5321 section
+// 4.1.2 has them. Quoted local parts and address literals are valid there and are how headers are injected; nobody's address has them.
+var email = regexp.MustCompile(`^` + word + `(?:\.` + word + `)*@` +
 	`[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$`)
 
-func isEmail(s string) bool { return email.MatchString(s) }
+const word = "[a-zA-Z0-9!#$%&'*+/=?^_{|}~`-]+"
+
+func isEmail(s string) bool { return strings.IndexByte(s, '@') <= 64 && email.MatchString(s) }
 
 // isWebAddress is an absolute http or https URL without a user, in ASCII. Other schemes run code or open files where an address
 // is shown as a link. Where it leads is for the outbound guard to judge.
@@ -376,7 +390,27 @@ func isWebAddress(s string) bool {
 		return false
 	}
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.User == nil && u.Opaque == ""
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.User == nil && u.Opaque == "" && isHost(u.Hostname()) && isPort(u.Port())
+}
+
+// Names of hosts, with the underscore that some have, and names that end in a number. Browsers take those for IPv4 addresses, 0x7f.1
+// and 2130706433 among them (URL, "ends in a number checker"), and other readers for names.
+var (
+	hostName = regexp.MustCompile(`^(?:[a-zA-Z0-9_](?:[a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?\.)*[a-zA-Z0-9_](?:[a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?\.?$`)
+	numbered = regexp.MustCompile(`(?:^|\.)(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?$`)
+)
+
+// isHost is a host that all readers read alike.
+func isHost(host string) bool {
+	if address, err := netip.ParseAddr(host); err == nil {
+		return address.Zone() == ""
+	}
+	return len(host) <= 254 && hostName.MatchString(host) && !numbered.MatchString(host)
+}
+
+func isPort(port string) bool {
+	_, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil
 }
 
 // between says a range of counts as the end of "must have …".
