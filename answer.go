@@ -125,11 +125,17 @@ func (c *call) refuse(err error) {
 		c.proveAgain(unmetBy(refusal))
 	case c.mayReturn(refusal):
 		http.Redirect(c.w, c.r, signInPath+"?"+url.Values{"return": {c.r.URL.RequestURI()}}.Encode(), http.StatusSeeOther)
-	case c.route.back != "" && (refusal.Reason == layer.Invalid || refusal.Reason == layer.Conflict):
+	case c.route.back != "" && goesBack(refusal):
 		c.again(p)
 	default:
 		c.problemPage(p)
 	}
+}
+
+// goesBack tells what somebody can mend, or try again in a while: the form is shown once more, with what they typed.
+func goesBack(refusal *layer.Refusal) bool {
+	return refusal.Reason == layer.Invalid || refusal.Reason == layer.Conflict || len(refusal.Fields) > 0 ||
+		refusal.By == layer.Input && (refusal.Reason == layer.Unavailable || refusal.Reason == layer.Limited)
 }
 
 // wantsJSON reports whether a program asked.
@@ -140,7 +146,7 @@ func (c *call) wantsJSON() bool {
 
 // mayReturn reports whether signing in would help: a person asked for a page without a living session.
 func (c *call) mayReturn(refusal *layer.Refusal) bool {
-	page := c.route.kind == page_ && c.route.run != nil || c.route.Pattern == "GET "+stepUpPath
+	page := (c.route.kind == page_ || c.route.kind == download_) && c.route.run != nil || c.route.Pattern == "GET "+stepUpPath
 	if refusal.Reason != layer.Unauthenticated || !page {
 		return false
 	}

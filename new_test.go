@@ -12,6 +12,8 @@ import (
 
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/input"
+	"github.com/redoubt-dev/redoubt/layer/input/file"
 	"github.com/redoubt-dev/redoubt/layer/layertest"
 )
 
@@ -29,6 +31,21 @@ func show(context.Context, layer.Principal, nothing) (redoubt.View, error) {
 func answer(context.Context, layer.Principal, nothing) (nothing, error) { return nothing{}, nil }
 
 func answerOne(context.Context, layer.Principal, oneID) (nothing, error) { return nothing{}, nil }
+
+func fetch(context.Context, layer.Principal, nothing) (*file.Content, error) { return nil, nil }
+
+type (
+	form struct {
+		Picture input.Upload `json:"picture" maxBytes:"100"`
+	}
+	raw struct {
+		Picture input.Upload `body:"content" maxBytes:"100"`
+	}
+)
+
+func receive(context.Context, layer.Principal, form) (nothing, error) { return nothing{}, nil }
+
+func receiveRaw(context.Context, layer.Principal, raw) (nothing, error) { return nothing{}, nil }
 
 // plain renders who looks at a page, and the token that its forms carry.
 type plain struct{}
@@ -94,6 +111,10 @@ func TestAProgramThatIsDeclaredWronglyDoesNotStart(t *testing.T) {
 		{"everything beneath a path", "everything beneath", plain{}, nil, []redoubt.Route{redoubt.Page("GET /x/", redoubt.Members, show)}},
 		{"everything at all", "everything beneath", plain{}, nil, []redoubt.Route{redoubt.Page("GET /", redoubt.Public, show)}},
 		{"what transport answers by itself", "declared twice", plain{}, nil, []redoubt.Route{redoubt.JSON("POST /csp-reports", redoubt.Members, answer)}},
+		{"a file, and nowhere to keep it", "nowhere to keep", plain{}, nil, []redoubt.Route{redoubt.Download("GET /x", redoubt.Members, fetch)}},
+		{"an upload, and nowhere to keep it", "nowhere to keep", plain{}, nil, []redoubt.Route{redoubt.Form("POST /x", redoubt.Members, receive).Then("/", "")}},
+		{"a raw upload, and nowhere to keep it", "nowhere to keep", plain{}, nil, []redoubt.Route{redoubt.JSON("PUT /api/v1/x", redoubt.Members, receiveRaw)}},
+		{"a file that is posted", "asked for with GET", plain{}, nil, []redoubt.Route{redoubt.Download("POST /x", redoubt.Members, fetch)}},
 		{"no pages", "no Pages", nil, nil, []redoubt.Route{page}},
 		{"no database", "DB", plain{}, func(c *redoubt.Config) { c.DB = nil }, nil},
 		{"no identity", "Identity", plain{}, func(c *redoubt.Config) { c.Identity = nil }, nil},

@@ -18,7 +18,7 @@ import (
 func (s *Server) document() (err error) {
 	var ops []input.Operation
 	for _, pattern := range slices.Sorted(maps.Keys(s.routes)) {
-		if r := s.routes[pattern]; r.kind == api {
+		if r := s.routes[pattern]; r.kind == api || r.kind == download_ && strings.HasPrefix(r.Path(), APIPrefix+"/") {
 			ops = append(ops, operation(r))
 		}
 	}
@@ -37,7 +37,10 @@ func operation(r Route) input.Operation {
 	if op.Summary == "" {
 		op.Summary = r.Pattern
 	}
-	if r.out.Kind() != reflect.Struct || r.out.NumField() > 0 {
+	switch {
+	case r.kind == download_:
+		op.File = true
+	case r.out.Kind() != reflect.Struct || r.out.NumField() > 0:
 		op.Out = r.out
 	}
 	if r.Method() == "POST" && r.out.Implements(reflect.TypeFor[locator]()) {

@@ -17,6 +17,10 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/gate/page"
 	"github.com/redoubt-dev/redoubt/layer/gate/route"
 	"github.com/redoubt-dev/redoubt/layer/identity"
+	"github.com/redoubt-dev/redoubt/layer/input"
+	"github.com/redoubt-dev/redoubt/layer/input/egress"
+	"github.com/redoubt-dev/redoubt/layer/input/file"
+	"github.com/redoubt-dev/redoubt/layer/input/file/store"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
 	"github.com/redoubt-dev/redoubt/layer/rls"
 	"github.com/redoubt-dev/redoubt/layer/transport"
@@ -53,9 +57,11 @@ type Person struct {
 type Parts struct {
 	DB       *rls.DB
 	Identity *identity.Service
-	Provider string      // the identity provider's name, as people read it
-	Origin   string      // the public origin, for links that leave it, as in mail
-	Mail     mail.Sender // nil where no mail server is configured
+	Provider string         // the identity provider's name, as people read it
+	Origin   string         // the public origin, for links that leave it, as in mail
+	Mail     mail.Sender    // nil where no mail server is configured
+	Files    *file.Files    // nil where Config.Files is
+	Links    *egress.Client // asks at addresses that people give (SYSTEM N5); nil asks nowhere
 }
 
 // Routes is what an application answers.
@@ -71,6 +77,7 @@ func LayerSchema() []migrate.Line {
 		{Name: "rls", Files: rls.Schema},
 		{Name: "identity", Files: identity.Schema},
 		{Name: "audit", Files: audit.Schema},
+		{Name: "file", Files: file.Schema, Application: true},
 	}
 }
 
@@ -96,6 +103,9 @@ type Config struct {
 	Audience    string                // this application's name at the edge
 	Log         *slog.Logger          // zero is slog.Default
 	Mail        mail.Sender           // sends the application's mail; nil sends none
+	Files       store.Store           // keeps uploaded files; nil keeps none, and an application with routes about files does not start
+	Links       *egress.Client        // asks at addresses that people give; nil asks nowhere
+	Spool       string                // where a file lies, without a name, while it is received; zero is the system's folder for such
 	ProviderTag string                // the provider's name, as people read it; zero is "your provider"
 
 	// InsecureWithoutPerimeter serves requests that carry no assertion of an edge. It is for measuring and for tests of the
@@ -115,6 +125,9 @@ type Server struct {
 	transport *transport.Transport
 	pages     Renderer
 	mux       *http.ServeMux
+	files     *file.Files
+	spool     *input.Spool
+	wide      map[string]transport.Bounds // by pattern, of routes that need more than the usual
 	openapi   []byte
 	handler   http.Handler
 }
@@ -130,20 +143,24 @@ func New(cfg Config) (*Server, error) {
 	if cfg.DB == nil || cfg.Identity == nil || cfg.App.Start == nil {
 		return nil, errors.New("redoubt: DB, Identity and App.Start are required")
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, routes: map[string]Route{}, machines: map[string]bool{}, notices: map[string]string{}, mux: http.NewServeMux()}
+	s := &Server{cfg: cfg, log: cfg.Log, routes: map[string]Route{}, machines: map[string]bool{}, notices: map[string]string{}, mux: http.NewServeMux(),
+		wide: map[string]transport.Bounds{}}
 	var err error
 	if s.page, err = page.New(page.Config{Key: cfg.ClaimsKey, Administers: cfg.Identity.Administers}); err != nil {
 		return nil, err
 	}
 	s.transport, err = transport.New(transport.Config{
 		Origin: cfg.Origin, FormAction: origins(cfg.Identity.Providers()), TokenKey: cfg.TokenKey,
-		Refuse: s.refuse, Report: s.report, Log: cfg.Log,
+		Refuse: s.refuse, Report: s.report, Log: cfg.Log, Wider: s.wider,
 		RequestID: func(ctx context.Context) string { return layer.VisitFrom(ctx).RequestID },
 	})
 	if err != nil {
 		return nil, err
 	}
-	app, err := cfg.App.Start(Parts{DB: cfg.DB, Identity: cfg.Identity, Provider: cfg.ProviderTag, Origin: cfg.Origin, Mail: cfg.Mail})
+	if err := s.openFiles(); err != nil {
+		return nil, err
+	}
+	app, err := cfg.App.Start(Parts{DB: cfg.DB, Identity: cfg.Identity, Provider: cfg.ProviderTag, Origin: cfg.Origin, Mail: cfg.Mail, Files: s.files, Links: cfg.Links})
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", cfg.App.Name, err)
 	}

@@ -38,6 +38,7 @@ const (
 	page_ kind = iota
 	form
 	api
+	download_
 	builtin // one of Redoubt's own, which needs the http.Request itself
 )
 
@@ -114,6 +115,8 @@ func (r Route) Takes() input.Mode {
 	switch {
 	case r.kind == page_ || r.Method() == http.MethodGet || r.Method() == http.MethodDelete:
 		return input.ModeNone
+	case r.kind == api && content(r.in):
+		return input.ModeContent
 	case r.kind == api:
 		return input.ModeJSON
 	}
@@ -158,8 +161,8 @@ func (r *Route) compile() (err error) {
 	if err := r.plain(); err != nil {
 		return err
 	}
-	if r.kind == page_ && r.Method() != "GET" || r.kind == form && r.Method() != "POST" {
-		return fmt.Errorf("route %q: a page is asked for with GET, a form sent with POST", r.Pattern)
+	if (r.kind == page_ || r.kind == download_) && r.Method() != "GET" || r.kind == form && r.Method() != "POST" {
+		return fmt.Errorf("route %q: a page or a file is asked for with GET, a form sent with POST", r.Pattern)
 	}
 	if r.kind == form && r.then == "" && r.out != reflect.TypeFor[View]() && !r.out.Implements(reflect.TypeFor[locator]()) {
 		return fmt.Errorf("route %q: say with Then where the form leads", r.Pattern)
@@ -190,10 +193,15 @@ func (s *Server) mount(app Routes) error {
 			faults = append(faults, err)
 			continue
 		}
-		if err := r.compile(); err != nil {
+		err := r.compile()
+		if err == nil {
+			err = s.storable(r)
+		}
+		if err != nil {
 			faults = append(faults, err)
 			continue
 		}
+		s.widen(r)
 		if r.notice != "" {
 			s.notices[noticeID(r.Pattern)] = r.notice
 		}

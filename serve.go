@@ -21,6 +21,7 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/gate/route"
 	"github.com/redoubt-dev/redoubt/layer/identity"
 	"github.com/redoubt-dev/redoubt/layer/input"
+	"github.com/redoubt-dev/redoubt/layer/input/file"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
 	"github.com/redoubt-dev/redoubt/layer/transport"
 )
@@ -122,9 +123,10 @@ func (c *call) through() (err error) {
 		return err
 	}
 	in := c.fresh()
-	if err = c.route.schema.Bind(c.bound(), input.Limits{}, c.target(in)); err != nil {
+	if err = c.route.schema.Bind(c.bound(), input.Limits{Spool: c.s.spool}, c.target(in)); err != nil {
 		return err
 	}
+	defer c.route.schema.Release(in.Interface())
 	if err = c.token(); err != nil {
 		return err
 	}
@@ -180,6 +182,8 @@ func (c *call) answer(out any) error {
 	switch {
 	case c.route.kind == api:
 		return c.json(out)
+	case c.route.kind == download_:
+		return c.download(out.(*file.Content))
 	case c.route.out == reflect.TypeFor[View]():
 		return c.page(out.(View), http.StatusOK)
 	}

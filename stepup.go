@@ -168,9 +168,11 @@ func (c *call) fitting() error {
 	if c.fits {
 		return nil
 	}
-	if err := c.route.schema.Bind(c.r, input.Limits{}, c.target(c.fresh())); err != nil {
+	in := c.fresh()
+	if err := c.route.schema.Bind(c.r, input.Limits{Spool: c.s.spool}, c.target(in)); err != nil {
 		return err
 	}
+	defer c.route.schema.Release(in.Interface()) // a file has to be chosen again
 	return c.token()
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/layer/identity"
 	"github.com/redoubt-dev/redoubt/layer/identity/signon"
+	"github.com/redoubt-dev/redoubt/layer/input/file/store"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
 	"github.com/redoubt-dev/redoubt/layer/perimeter/provision"
 	"github.com/redoubt-dev/redoubt/layer/rls"
@@ -224,8 +226,19 @@ func (t task) open(ctx context.Context, app redoubt.App, edge []perimeter.Verify
 	if err != nil {
 		return nil, nil, err
 	}
-	done := func() { ids.Close(); db.Close() }
-	server, err := redoubt.New(redoubt.Config{App: app, Origin: t.Origin, DB: db, Identity: ids, ClaimsKey: t.ClaimsKey, TokenKey: t.TokenKey,
+	folder, err := os.MkdirTemp(filepath.Dir(t.Keys), "files-") // nothing that is measured puts one there
+	if err != nil {
+		ids.Close()
+		db.Close()
+		return nil, nil, err
+	}
+	done := func() { ids.Close(); db.Close(); os.RemoveAll(folder) }
+	files, err := store.OpenDir(folder)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	server, err := redoubt.New(redoubt.Config{App: app, Files: files, Origin: t.Origin, DB: db, Identity: ids, ClaimsKey: t.ClaimsKey, TokenKey: t.TokenKey,
 		Edge: edge, Audience: app.Name, InsecureWithoutPerimeter: edge == nil, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))})
 	if err != nil {
 		done()

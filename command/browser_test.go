@@ -144,7 +144,7 @@ func TestADayInTheBrowser(t *testing.T) { // SYSTEM R, I1, I4, I5, T2, T3
 	bob.open("/")
 	bob.shots("feed")
 	bob.fill(`textarea[name="body"]`, "Chalk is back in stock, <b>bold</b> & all.")
-	bob.click(`form[action="/posts"] button`)
+	bob.click(`form[action="/posts"] .button-primary`)
 	bob.sees("Your post is published.")
 	bob.sees("<b>bold</b> & all.")
 	bob.click(`a[href^="/posts/"]`)

@@ -147,7 +147,7 @@ func (s *system) reset(cluster string) error {
 	if err := empty(cluster); err != nil {
 		return err
 	}
-	for _, name := range []string{"secrets", "people.json", "application.log", "edge.log"} {
+	for _, name := range []string{"secrets", "files", "spool", "people.json", "application.log", "edge.log"} {
 		if err := os.RemoveAll(filepath.Join(string(s.dir), name)); err != nil {
 			return fmt.Errorf("removing earlier data: %w", err)
 		}

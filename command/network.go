@@ -197,7 +197,7 @@ func (s *system) applicationOrder() (order, error) {
 		ClaimsKey:        []byte(s.secrets["claims-key"]), TokenKey: []byte(s.secrets["token-key"]),
 		Issuer: s.issuer, ClientID: s.app.Name, ClientSecret: s.secrets["client-secret"], ProviderCA: ca, ProviderName: "Your development sign-on",
 		CreatorGroup: creatorGroup, MailServer: s.ports.mail.Addr().String(),
-		MachineIssuers: s.flags.machineIssuers,
+		MachineIssuers: s.flags.machineIssuers, Files: s.dir.files(), Bucket: s.flags.bucket, Spool: s.dir.spool(),
 	}
 	return o, o.setLink(s.keys.Application)
 }

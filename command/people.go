@@ -134,7 +134,15 @@ func (s *system) fill(ctx context.Context) error {
 	}
 	defer end()
 	if s.app.Example != nil && !s.remembered.Filled {
-		if err := s.app.Example(ctx, redoubt.Parts{DB: db, Identity: ids, Provider: o.ProviderName}, people); err != nil {
+		keep, err := o.files()
+		if err != nil {
+			return err
+		}
+		files, err := redoubt.OpenFiles(db, keep)
+		if err != nil {
+			return err
+		}
+		if err := s.app.Example(ctx, redoubt.Parts{DB: db, Identity: ids, Provider: o.ProviderName, Files: files}, people); err != nil {
 			return fmt.Errorf("filling in the example: %w", err)
 		}
 		if err := s.age(ctx); err != nil {

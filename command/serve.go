@@ -22,6 +22,8 @@ import (
 	"github.com/redoubt-dev/redoubt/backbone/mail"
 	"github.com/redoubt-dev/redoubt/layer/identity"
 	"github.com/redoubt-dev/redoubt/layer/identity/signon"
+	"github.com/redoubt-dev/redoubt/layer/input/egress"
+	"github.com/redoubt-dev/redoubt/layer/input/file/store"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
 	"github.com/redoubt-dev/redoubt/layer/perimeter/provision"
 	"github.com/redoubt-dev/redoubt/layer/rls"
@@ -55,6 +57,10 @@ type order struct {
 	MailServer   string `json:"mail_server"`   // on this machine alone, where up catches mail; empty sends none
 
 	MachineIssuers []string `json:"machine_issuers"` // whose tokens machines exchange
+
+	Files  string  `json:"files"`  // the folder that keeps uploaded files
+	Bucket *bucket `json:"bucket"` // keeps them instead; null for the folder
+	Spool  string  `json:"spool"`  // the folder in which one lies while it is received
 }
 
 // machines says whom organizations may trust, and how a token names one of them.
@@ -176,8 +182,13 @@ func (o order) open(ctx context.Context, app redoubt.App, log *slog.Logger) (*re
 		done()
 		return nil, nil, err
 	}
+	files, links, err := o.outside()
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
 	server, err := redoubt.New(redoubt.Config{
-		App: app, Origin: o.Origin, DB: db, Identity: ids, Deliveries: hooks, ProviderTag: o.ProviderName, ClaimsKey: o.ClaimsKey, TokenKey: o.TokenKey,
+		App: app, Files: files, Spool: o.Spool, Links: links, Origin: o.Origin, DB: db, Identity: ids, Deliveries: hooks, ProviderTag: o.ProviderName, ClaimsKey: o.ClaimsKey, TokenKey: o.TokenKey,
 		Edge: o.EdgeKeys, Audience: o.Audience, Log: log, Mail: sender,
 	})
 	if err != nil {
@@ -185,6 +196,19 @@ func (o order) open(ctx context.Context, app redoubt.App, log *slog.Logger) (*re
 		return nil, nil, err
 	}
 	return server, done, nil
+}
+
+// outside opens what lies beside the database: what keeps files, and the way to addresses that people give.
+func (o order) outside() (store.Store, *egress.Client, error) {
+	files, err := o.files()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := os.MkdirAll(o.Spool, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("making the folder of what is received: %w", err)
+	}
+	links, err := egress.New(egress.Config{})
+	return files, links, err
 }
 
 // deliveries opens the database for what presents an endpoint's credential, if there is a password for it.

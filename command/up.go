@@ -29,6 +29,9 @@ type upFlags struct {
 	reset       bool
 
 	machineIssuers []string
+
+	filesS3 string
+	bucket  *bucket // what filesS3 says; nil for a folder
 }
 
 const upLong = `Starts everything on this machine, in one process tree: a private PostgreSQL on a Unix socket, a development identity
@@ -53,6 +56,7 @@ func upCommand(app redoubt.App) *cobra.Command {
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line, for machines")
 	c.Flags().BoolVar(&f.reset, "reset", false, "throw away the data of earlier runs first; certificates stay")
 	c.Flags().StringArrayVar(&f.machineIssuers, "machine-issuer", nil, "an OpenID Connect issuer, such as a CI's, whose machines organizations may trust; may be repeated")
+	c.Flags().StringVar(&f.filesS3, "files-s3", "", "keep uploaded files in this bucket instead of a folder: "+bucketForm+" (keys: REDOUBT_S3_ACCESS_KEY, REDOUBT_S3_SECRET_KEY)")
 	return c
 }
 
@@ -77,6 +81,8 @@ type upDir string
 func (d upDir) tls() string         { return filepath.Join(string(d), "tls") }
 func (d upDir) ca() string          { return filepath.Join(d.tls(), "ca.pem") }
 func (d upDir) secrets() secret.Dir { return secret.Dir(filepath.Join(string(d), "secrets")) }
+func (d upDir) files() string       { return filepath.Join(string(d), "files") } // that people have uploaded
+func (d upDir) spool() string       { return filepath.Join(string(d), "spool") } // for as long as one is received
 func (d upDir) people() string      { return filepath.Join(string(d), "people.json") }
 func (d upDir) log(name string) string {
 	return filepath.Join(string(d), name+".log")
@@ -119,6 +125,11 @@ func (f *upFlags) check() error {
 	f.dataDir = abs
 	if err := machines("https://localhost", f.machineIssuers).Check(); err != nil {
 		return usageError{fmt.Errorf("--machine-issuer: %w", err)}
+	}
+	if f.filesS3 != "" {
+		if f.bucket, err = parseBucket(f.filesS3); err != nil {
+			return err
+		}
 	}
 	if f.databaseURL == "" { // not the flag's default, which help would show with its password
 		f.databaseURL = os.Getenv("REDOUBT_DATABASE_URL")

@@ -90,6 +90,12 @@ func (m *matrix) asked(t *testing.T, r redoubt.Route, more kv) *layertest.Respon
 			form.Set(name, fmt.Sprint(value))
 		}
 		body = form
+	case layertest.Multipart:
+		said.Fields = maps.Clone(said.Fields)
+		for name, value := range more {
+			said.Fields.Set(name, fmt.Sprint(value))
+		}
+		body = said
 	case kv:
 		body = maps.Clone(said)
 		maps.Copy(body.(kv), more)
@@ -104,7 +110,7 @@ func (m *matrix) asked(t *testing.T, r redoubt.Route, more kv) *layertest.Respon
 // reads tells the routes whose body input reads for people and their programs. What providers and machines post has protocols of its
 // own, and tables of its own in layer/identity.
 func reads(r redoubt.Route) bool {
-	return r.Takes() != input.ModeNone && r.Pattern != "POST /csp-reports" && !r.ForPrograms() && !provisions(r)
+	return r.Takes() != input.ModeNone && r.Takes() != input.ModeContent && r.Pattern != "POST /csp-reports" && !r.ForPrograms() && !provisions(r)
 }
 
 func TestNobodySaysWhatIsNotTheirsToSay(t *testing.T) { // SYSTEM A5, N1
@@ -163,6 +169,9 @@ func (m *matrix) twice(t *testing.T, r redoubt.Route, name string) {
 	ids := m.ids(r, statesOf(t, r)[0])
 	good, kind := "", "application/json"
 	switch said := bodyOf(t, r, ids).(type) {
+	case layertest.Multipart:
+		m.twiceInParts(t, r, name)
+		return
 	case url.Values:
 		good, kind = said.Encode(), "application/x-www-form-urlencoded"
 	default:
@@ -208,6 +217,45 @@ func (m *matrix) twice(t *testing.T, r redoubt.Route, name string) {
 		}
 		if resp := c.Do(req); cell(resp)[:len("✘")] != "✘" || !strings.HasSuffix(cell(resp), string(layer.Input)) {
 			t.Errorf("%s: %s: got %s", r.Pattern, a.name, cell(resp))
+		}
+	}
+}
+
+// twiceInParts is twice for a form with files.
+func (m *matrix) twiceInParts(t *testing.T, r redoubt.Route, name string) {
+	t.Helper()
+	ids := m.ids(r, statesOf(t, r)[0])
+	file := withFile[r.In().String()]
+	part := func(disposition, value string) string {
+		return "--x\r\nContent-Disposition: form-data; " + disposition + "\r\n\r\n" + value + "\r\n"
+	}
+	text := part(`name="`+name+`"`, "x")
+	c := m.caller("administrator", r)
+	for what, a := range map[string]struct{ body, kind string }{
+		"a member twice":                               {text + text, ""},
+		"a member in capitals beside it":               {text + part(`name="`+strings.ToUpper(name)+`"`, "x"), ""},
+		"a member as a file":                           {part(`name="`+name+`"; filename="x"`, "x"), ""},
+		"a file as text":                               {text + part(`name="`+file+`"`, "x"), ""},
+		"a file under another name":                    {text + part(`name="other"; filename="x"`, "x"), ""},
+		"a name twice in one part":                     {part(`name="`+name+`"; name="other"`, "x"), ""},
+		"another method":                               {text + part(`name="_method"`, "DELETE"), ""},
+		"parts within a part":                          {text + "--x\r\nContent-Disposition: form-data; name=\"" + file + "\"\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n", ""},
+		"without an end":                               {strings.TrimSuffix(text, "\r\n"), "unended"},
+		"another boundary":                             {text, "multipart/form-data; boundary=y"},
+		"as a form without parts":                      {name + "=x", "application/x-www-form-urlencoded"},
+		"as plain text, which a foreign form can send": {text, "text/plain"},
+		"as JSON":                                      {`{"` + name + `": "x"}`, "application/json"},
+	} {
+		body, kind := a.body+"--x--\r\n", a.kind
+		if kind == "" {
+			kind = "multipart/form-data; boundary=x"
+		}
+		if kind == "unended" {
+			body, kind = a.body, "multipart/form-data; boundary=x"
+		}
+		resp := c.Do(c.Request(r.Method(), pathOf(r, ids), layertest.File{Type: kind, Content: []byte(body)}))
+		if got := cell(resp); !strings.HasPrefix(got, "✘") || !strings.HasSuffix(got, string(layer.Input)) {
+			t.Errorf("%s: %s: got %s", r.Pattern, what, got)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/backbone/migrate"
 	"github.com/redoubt-dev/redoubt/commons/account"
+	"github.com/redoubt-dev/redoubt/commons/attachment"
 	"github.com/redoubt-dev/redoubt/commons/bookmark"
 	"github.com/redoubt-dev/redoubt/commons/community"
 	"github.com/redoubt-dev/redoubt/commons/course"
@@ -22,6 +23,7 @@ var App = redoubt.App{
 	Version: "1",
 	Schema: []migrate.Line{
 		{Name: "account", Files: account.Schema, Application: true},
+		{Name: "attachment", Files: attachment.Schema, Application: true},
 		{Name: "community", Files: community.Schema, Application: true},
 		{Name: "course", Files: course.Schema, Application: true},
 		{Name: "bookmark", Files: bookmark.Schema, Application: true},
@@ -29,7 +31,7 @@ var App = redoubt.App{
 	},
 	Scopes: identity.Scopes{
 		Member: []string{
-			"profile:read", "profile:write", "sessions:write", "keys:write",
+			"profile:read", "profile:write", "files:read", "files:write", "sessions:write", "keys:write",
 			"posts:read", "posts:write", "comments:read", "comments:write",
 			"courses:read", "progress:write", "bookmarks:read", "bookmarks:write",
 			"products:read", "orders:read", "orders:write",
@@ -39,7 +41,7 @@ var App = redoubt.App{
 			"posts:moderate", "courses:write", "products:write", "orders:read-all", "orders:manage",
 		},
 		Admin: []string{"members:read", "members:write", "members:invite", "roles:write", "posts:moderate", "courses:write", "products:write", "orders:read-all"},
-		Guest: []string{"profile:read", "profile:write", "sessions:write", "posts:read", "comments:read", "courses:read", "products:read"},
+		Guest: []string{"profile:read", "profile:write", "files:read", "files:write", "sessions:write", "posts:read", "comments:read", "courses:read", "products:read"},
 		Grantable: []string{
 			"posts:write", "comments:write", "posts:moderate", "progress:write", "bookmarks:read", "bookmarks:write", "courses:write",
 			"products:write", "orders:read", "orders:write", "orders:read-all", "orders:manage", "members:read", "members:invite",
@@ -58,8 +60,9 @@ func start(p redoubt.Parts) (redoubt.Routes, error) {
 		return redoubt.Routes{}, err
 	}
 	routes := redoubt.Routes{Pages: site, Assets: site.Assets()}
-	routes.Routes = append(routes.Routes, community.New(p.DB).Routes()...)
-	routes.Routes = append(routes.Routes, course.New(p.DB).Routes()...)
+	routes.Routes = append(routes.Routes, attachment.New(p.Files).Routes()...)
+	routes.Routes = append(routes.Routes, community.New(p.DB, p.Files, p.Links).Routes()...)
+	routes.Routes = append(routes.Routes, course.New(p.DB, p.Files).Routes()...)
 	routes.Routes = append(routes.Routes, bookmark.New(p.DB).Routes()...)
 	routes.Routes = append(routes.Routes, shop.New(p.DB).Routes()...)
 	org, err := organization.New(p)
@@ -68,6 +71,6 @@ func start(p redoubt.Parts) (redoubt.Routes, error) {
 	}
 	routes.Routes = append(routes.Routes, org.Routes()...)
 	routes.Routes = append(routes.Routes, directory.New(p).Routes()...)
-	routes.Routes = append(routes.Routes, account.New(p.DB, p.Identity, p.Provider).Routes()...)
+	routes.Routes = append(routes.Routes, account.New(p.DB, p.Identity, p.Files, p.Provider).Routes()...)
 	return routes, nil
 }

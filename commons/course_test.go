@@ -40,6 +40,8 @@ func teach(o town, title string, lessons int, states ...string) (id string, made
 	return id, made
 }
 
+func lessonWith(id string) kv { return kv{"title": "Lesson", "body": "Words.", "files": []string{id}} }
+
 // What the tests that ask for all there is need to know of courses and bookmarks.
 func init() {
 	maps.Copy(objects, map[string][]state{
@@ -71,8 +73,10 @@ func init() {
 		"course.Describe":     {body: func(string) kv { return kv{"title": "Course"} }},
 		"course.EditCourse":   {body: func(string) kv { return kv{"title": "Another title"} }},
 		"course.MoveCourse":   {body: func(string) kv { return kv{"state": "published"} }},
-		"course.AddLesson":    {body: func(string) kv { return kv{"title": "Lesson", "body": "Words."} }},
-		"course.EditLesson":   {body: func(string) kv { return kv{"title": "Lesson", "body": "Other words."} }},
+		"course.AddLesson":    {about: "files", body: lessonWith},
+		"course.EditLesson":   {about: "files", body: lessonWith},
+		"course.teaching":     {about: "files", body: lessonWith},
+		"course.rewriting":    {about: "files", body: lessonWith},
 		"course.OrderLessons": {about: "lessons", body: func(id string) kv { return kv{"lessons": []string{id}} }},
 		"bookmark.Mark":       {about: "courses", body: func(id string) kv { return kv{"course_id": id} }},
 	})
@@ -541,8 +545,8 @@ func TestPagesOfCoursesWork(t *testing.T) { // SYSTEM R
 	w.Administrator("Acme").Get("/api/v1/courses").OK().JSON(&list)
 	path := "/courses/" + string(list.Courses[0].ID)
 	says(boss.Post(path+"/publish", url.Values{}).Refused(409, layer.RLS), "at least one lesson")
-	says(boss.Post(path+"/lessons", url.Values{"title": {"Bowline"}, "video_url": {""}, "body": {""}}).Refused(422, layer.RLS), "a lesson needs a video, a text, or both")
-	says(follow(boss, boss.Post(path+"/lessons", url.Values{"title": {"Bowline"}, "video_url": {"https://videos.example/bowline"}, "body": {""}})), "Bowline")
+	says(boss.Post(path+"/lessons", layertest.Multipart{Fields: url.Values{"title": {"Bowline"}, "video_url": {""}, "body": {""}}}).Refused(422, layer.RLS), "a lesson needs a video, a text, or both")
+	says(follow(boss, boss.Post(path+"/lessons", layertest.Multipart{Fields: url.Values{"title": {"Bowline"}, "video_url": {"https://videos.example/bowline"}, "body": {""}}})), "Bowline")
 	says(follow(boss, boss.Post(path+"/publish", url.Values{})), "Knots")
 	says(bob.Get("/courses").OK(), "Three of them")
 	page := bob.Get(path).OK()
@@ -554,7 +558,7 @@ func TestPagesOfCoursesWork(t *testing.T) { // SYSTEM R
 	lesson = "/lessons/" + lesson[:36]
 	says(bob.Get(lesson).OK(), `href="https://videos.example/bowline"`)
 	says(boss.Post(lesson+"/delete", url.Values{}).Refused(409, layer.RLS), "keeps at least one lesson")
-	says(follow(boss, boss.Post(lesson+"/edit", url.Values{"title": {"Bowline, tied"}, "body": {"Over, under."}, "video_url": {""}})), "Over, under.")
+	says(follow(boss, boss.Post(lesson+"/edit", layertest.Multipart{Fields: url.Values{"title": {"Bowline, tied"}, "body": {"Over, under."}, "video_url": {""}}})), "Over, under.")
 	bob.Post(lesson+"/done", url.Values{}).Status(303)
 	bob.Post(path+"/bookmark", url.Values{}).Status(303)
 	says(bob.Get("/bookmarks").OK(), "Knots")

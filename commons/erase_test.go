@@ -19,6 +19,7 @@ import (
 	"github.com/redoubt-dev/redoubt/commons/community"
 	"github.com/redoubt-dev/redoubt/commons/shop"
 	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/input/file"
 	"github.com/redoubt-dev/redoubt/layer/layertest"
 )
 
@@ -50,7 +51,8 @@ type life struct{ post, comment, order string }
 func live(t *testing.T, w *layertest.W, o town, who *layertest.Caller) life {
 	t.Helper()
 	var l life
-	l.post = who.Post("/api/v1/posts", community.WritePost{Body: "What I wrote"}).Created().ID
+	who.Put("/api/v1/me/avatar", layertest.File{Type: "image/png", Content: picture()}).OK()
+	l.post = who.Post("/api/v1/posts", community.WritePost{Body: "What I wrote", Files: []file.ID{file.ID(uploaded(who))}}).Created().ID
 	var said community.Comment
 	who.Post("/api/v1/posts/"+o.ids["posts"]+"/comments", map[string]string{"body": "What I said"}).OK().JSON(&said)
 	l.comment = string(said.ID)

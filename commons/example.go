@@ -27,6 +27,8 @@ type story struct {
 type talk struct {
 	by       string // the first name
 	body     string
+	shows    *sketch  // at the end of the text
+	below    []sketch // beneath it
 	comments []remark
 	likes    []string
 	marks    []string
@@ -69,24 +71,24 @@ var stories = map[string]story{
 			{Name: "Chalk, 300 g", Description: "Plain magnesium carbonate. No perfume, no colour, no story.", PriceCents: 950},
 		},
 		posts: []talk{
-			{by: "Alice", body: "Welcome to the new home of our climbing hall. Courses, opening times and who needs a belay partner: all of it goes here from now on."},
-			{by: "Bob", body: "The overhang on the north wall has new routes. Two easy, one that will make you swear, and one that nobody has finished yet.\n\nThe blue one starts on the left, not on the right. Yes, really.",
+			{by: "Alice", body: "Welcome to the new home of our climbing hall. From now on, all of it goes here:\n\n- **courses**, with the reading for each evening\n- opening times, and when they change\n- who needs a belay partner\n\nWho is new begins with *Your first rope*, under Courses. The rest is on the wall."},
+			{by: "Bob", body: "The overhang on the north wall has new routes:\n\n1. two easy ones\n2. one that will make you swear\n3. one that nobody has finished yet\n\nThe blue one starts on the **left**, not on the right. Yes, really.", shows: &wall,
 				comments: []remark{{"Erin", "Finished it. It starts on the right."}, {"Bob", "It does not, and I have the screws to prove it."}, {"Alice", "Settle this on Thursday, on the wall, with an audience."}}, likes: []string{"Alice", "Erin"}, marks: []string{"Erin"}},
 			{by: "Erin", body: "Looking for somebody to climb with on Tuesday evenings. I am slow, careful, and bring cake.",
 				comments: []remark{{"Bob", "You had me at cake."}}, likes: []string{"Bob"}},
-			{by: "Alice", body: "Ropes three to six are retired as of today. The new ones hang at the desk; please sign them out and, more importantly, back in.", likes: []string{"Bob", "Erin"}},
+			{by: "Alice", body: "Ropes three to six are retired as of today. The new ones hang at the desk; please sign them out and, more importantly, *back in*.", below: []sketch{ropes}, likes: []string{"Bob", "Erin"}},
 		},
 		orders: []order{{"Bob", 3, 2, "For the team's bag, thank you."}, {"Erin", 1, 1, ""}, {"Alice", 0, 4, "School visit on Friday."}},
 		courses: []lecture{
 			{about: course.Describe{Title: "Your first rope", Summary: "What to know before you tie in for the first time. Read it at home, ask us at the wall."},
 				lessons: []lesson{
-					{title: "The harness, and what every loop is for", body: "Put it on over the trousers that you will climb in, not over the ones that you wish you had brought.\n\nWaist belt first, above the hip bones, so tight that a flat hand fits and a fist does not. Then the legs. The loop in front that joins the two is the belay loop. It is the one that may save somebody's life, so it gets nothing clipped to it that is not for that.\n\nThe loops at the sides are for hanging up gear. They tear at the weight of a child."},
+					{title: "The harness, and what every loop is for", body: "Put it on over the trousers that you will climb in, not over the ones that you wish you had brought.\n\n# In this order\n\n1. The waist belt, above the hip bones, so tight that a flat hand fits and a fist does not.\n2. The legs.\n3. Somebody else's eyes.\n\n# The loops\n\nThe one in front that joins waist and legs is the **belay loop**. It is the one that may save somebody's life, so it gets nothing clipped to it that is not for that.\n\n> The loops at the sides are for hanging up gear. They tear at the weight of a child."},
 					{title: "The figure of eight", video: "https://videos.acme.example/figure-of-eight", body: "Watch it twice, then tie it twenty times at home, ten of these with your eyes shut.\n\nFive pairs of parallel strands, a tail as long as your hand, nothing crossed. Your partner checks yours, you check your partner's. Every time, however long you have known each other."},
 					{title: "Falling", video: "https://videos.acme.example/falling"},
 				}, done: map[string]int{"Bob": 3, "Erin": 2}, marks: []string{"Erin", "Alice"}},
 			{about: course.Describe{Title: "Belaying, for those who think they can", Summary: "Three habits that creep in after the first hundred climbs, and how to get rid of them."},
 				lessons: []lesson{
-					{title: "The hand that never lets go", body: "The brake hand stays on the rope. It sounds easy. Have somebody film you for one route, and count."},
+					{title: "The hand that never lets go", body: "The brake hand **stays on the rope**. It sounds easy. Have somebody film you for one route, and count."},
 					{title: "Where to stand", body: "One step to the side and one step to the wall. Whoever stands far back to see better is pulled far forward to regret it."},
 				}, done: map[string]int{"Erin": 1}},
 			{about: course.Describe{Title: "Setting a route", Summary: "How Bob thinks, in so far as anybody can know."}, draft: true,
@@ -101,8 +103,8 @@ var stories = map[string]story{
 			{Name: "Glaze workshop", Description: "A Saturday with Carol. You leave with twelve test tiles and one secret.", PriceCents: 8900},
 		},
 		posts: []talk{
-			{by: "Carol", body: "The big kiln is firing tonight and cools until Thursday. Please resist the lid. We all remember what happened to the owls."},
-			{by: "Dave", body: "Found a box of test tiles from 2019 behind the shelf. If number 44 is yours: it is gorgeous, and what on earth was in it?",
+			{by: "Carol", body: "The big kiln is firing tonight and cools until Thursday. Please resist the lid. We all remember what happened to ~~the owl~~ the owls.", below: []sketch{kiln}},
+			{by: "Dave", body: "Found a box of test tiles from 2019 behind the shelf. If number 44 is yours: it is gorgeous, and what on earth was in it?", below: []sketch{tile44},
 				comments: []remark{{"Carol", "Copper, and luck. Mostly luck."}, {"Erin", "I will buy whatever that is."}}, likes: []string{"Carol", "Erin"}, marks: []string{"Dave"}},
 			{by: "Erin", body: "My first bowl that is not secretly a plate. Thank you, Dave, for holding back your remarks.", likes: []string{"Dave"},
 				comments: []remark{{"Dave", "I was not holding back. I was in awe."}}},
@@ -114,10 +116,10 @@ var stories = map[string]story{
 					{title: "Wedging", body: "A hundred times, as if you were kneading bread that you are angry with. Air that stays in the clay comes out in the kiln, and takes a piece of your neighbour's bowl along."},
 					{title: "The middle", video: "https://videos.globex.example/the-middle", body: "Elbows into your sides, or onto your knees. The clay moves, you do not. If you push it about, it learns from you."},
 					{title: "Opening", video: "https://videos.globex.example/opening"},
-					{title: "Walls", body: "Three pulls. More than three, and it is tired; less than three, and it is a dog's bowl. There is nothing wrong with a dog's bowl."},
+					{title: "Walls", body: "# Three pulls\n\nMore than three, and it is tired; less than three, and it is a dog's bowl. There is nothing wrong with a dog's bowl."},
 				}, done: map[string]int{"Dave": 4, "Erin": 1}, marks: []string{"Dave"}},
 			{about: course.Describe{Title: "Glaze, a beginning", Summary: "What melts, what stays, and why we write everything down."},
-				lessons: []lesson{{title: "Test tiles", body: "Number each of them before you dip it, not afterwards. Ask Dave about number 44."}}, marks: []string{"Erin"}},
+				lessons: []lesson{{title: "Test tiles", body: "Number each of them *before* you dip it, not afterwards. On the back, in oxide:\n\n```\n44  cu 2.5  sn 1.0  1240 ox\n```\n\nAsk Dave about number 44."}}, marks: []string{"Erin"}},
 			{about: course.Describe{Title: "Looking after the kiln"}, draft: true},
 		},
 	},
@@ -126,6 +128,10 @@ var stories = map[string]story{
 // example fills the organizations with what their people might have done, each in their own name and with no more rights than
 // they have.
 func example(ctx context.Context, p redoubt.Parts, people []redoubt.Person) error {
+	easel, err := newEasel(p.Files)
+	if err != nil {
+		return fmt.Errorf("setting up an easel: %w", err)
+	}
 	members := map[string]map[string]layer.Principal{}
 	for _, person := range people {
 		first, _, _ := strings.Cut(person.Name, " ")
@@ -134,22 +140,26 @@ func example(ctx context.Context, p redoubt.Parts, people []redoubt.Person) erro
 		}
 		members[person.Organization.Name][first] = person.Principal
 		profile := account.WriteProfile{DisplayName: person.Name, Bio: bios[first]}
-		if _, err := account.New(p.DB, p.Identity, p.Provider).Onboard(ctx, person.Principal, profile); err != nil && !known(err) {
+		people := account.New(p.DB, p.Identity, p.Files, p.Provider)
+		if _, err := people.Onboard(ctx, person.Principal, profile); err != nil && !known(err) {
 			return fmt.Errorf("introducing %s: %w", first, err)
+		}
+		if err := easel.portray(ctx, people, person.Principal, first); err != nil {
+			return fmt.Errorf("portraying %s: %w", first, err)
 		}
 	}
 	for name, story := range stories {
-		begun, err := community.New(p.DB).Any(ctx, members[name][story.seller])
+		begun, err := community.New(p.DB, p.Files, nil).Any(ctx, members[name][story.seller])
 		if err != nil {
 			return err
 		}
 		if begun { // by a run that was interrupted
 			continue
 		}
-		if err := story.talk(ctx, community.New(p.DB), bookmark.New(p.DB), members[name]); err != nil {
+		if err := story.talk(ctx, community.New(p.DB, p.Files, nil), bookmark.New(p.DB), easel, members[name]); err != nil {
 			return fmt.Errorf("filling the feed of %s: %w", name, err)
 		}
-		if err := story.teach(ctx, course.New(p.DB), bookmark.New(p.DB), members[name]); err != nil {
+		if err := story.teach(ctx, course.New(p.DB, p.Files), bookmark.New(p.DB), members[name]); err != nil {
 			return fmt.Errorf("filling the courses of %s: %w", name, err)
 		}
 		if err := story.trade(ctx, shop.New(p.DB), members[name]); err != nil {
@@ -165,9 +175,13 @@ func known(err error) bool {
 	return errors.As(err, &refusal) && refusal.Reason == layer.Conflict
 }
 
-func (s story) talk(ctx context.Context, c *community.Community, b *bookmark.Bookmarks, members map[string]layer.Principal) error {
+func (s story) talk(ctx context.Context, c *community.Community, b *bookmark.Bookmarks, e *easel, members map[string]layer.Principal) error {
 	for _, t := range s.posts {
-		post, err := c.Write(ctx, members[t.by], community.WritePost{Body: t.body})
+		words, err := t.words(ctx, e, members[t.by])
+		if err != nil {
+			return err
+		}
+		post, err := c.Write(ctx, members[t.by], words)
 		if err != nil {
 			return err
 		}
@@ -188,6 +202,29 @@ func (s story) talk(ctx context.Context, c *community.Community, b *bookmark.Boo
 		}
 	}
 	return nil
+}
+
+// words are what a post says, with its pictures where there are any.
+func (t talk) words(ctx context.Context, e *easel, by layer.Principal) (community.WritePost, error) {
+	words := community.WritePost{Body: t.body}
+	if e == nil {
+		return words, nil
+	}
+	for _, s := range t.below {
+		id, err := e.hang(ctx, by, s)
+		if err != nil {
+			return words, err
+		}
+		words.Files = append(words.Files, id)
+	}
+	if t.shows != nil {
+		id, err := e.hang(ctx, by, *t.shows)
+		if err != nil {
+			return words, err
+		}
+		words.Body += fmt.Sprintf("\n\n![%s](/files/%s)", strings.TrimSuffix(t.shows.name, ".png"), id)
+	}
+	return words, nil
 }
 
 func (s story) teach(ctx context.Context, c *course.Courses, b *bookmark.Bookmarks, members map[string]layer.Principal) error {

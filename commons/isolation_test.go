@@ -123,7 +123,7 @@ func TestEveryTenantTableKeepsToItself(t *testing.T) { // SYSTEM D1, D2, D4
 					}
 					got := attempt(t, tx, tab, a.sql, us, them, attacker.Session())
 					tx.Rollback(t.Context())
-					if got != want && !(bare && alike(got, want)) && !(want == "42501" && got == "23503") { // a trigger may be faster than the policy
+					if got != want && !(!bare && a.name == "updating all" && slices.Contains(upTo(rowsOf(t, admin, tab, us)), got)) && !(bare && alike(got, want)) && !(want == "42501" && got == "23503") { // a trigger may be faster than the policy
 						t.Errorf("without policies %t: got %s, want %s", bare, got, want)
 					}
 				}
@@ -133,6 +133,23 @@ func TestEveryTenantTableKeepsToItself(t *testing.T) { // SYSTEM D1, D2, D4
 	if fingerprint(t, admin, all, them) != before {
 		t.Error("Acme's rows have changed")
 	}
+}
+
+// rowsOf is how many rows an organization has.
+func rowsOf(t *testing.T, admin *pgx.Conn, tab table, org layer.OrgID) (n int) {
+	t.Helper()
+	if err := admin.QueryRow(t.Context(), `select count(*) from `+tab.Name+` where organization_id = $1`, org).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// upTo is what changing one to n rows says.
+func upTo(n int) (tags []string) {
+	for i := range n {
+		tags = append(tags, fmt.Sprint("UPDATE ", i+1))
+	}
+	return tags
 }
 
 // alike allows a bare attack to reach more rows than one, or to be stopped by a constraint, which is behind the policies.
@@ -221,8 +238,8 @@ select k.conrelid::regclass::text, k.confrelid::regclass::text, c.attname, f.att
 			if err := tx.QueryRow(t.Context(), `select `+ref.Target+`::text from `+ref.To+` where organization_id = $1 limit 1`, them).Scan(&foreign); err != nil {
 				t.Fatal(err)
 			}
-			// Our own row, under a new id, that refers to one of theirs.
-			if err := tx.QueryRow(t.Context(), `select quote_literal(to_jsonb(x) || jsonb_build_object('id', gen_random_uuid()) || jsonb_build_object($2::text, $3::text))
+			// Our own row, under a new id and name, that refers to one of theirs.
+			if err := tx.QueryRow(t.Context(), `select quote_literal(to_jsonb(x) || jsonb_build_object('id', gen_random_uuid(), 'name', 'aaaaaaaaaaaaaaaaaaaaaaaaaa.png') || jsonb_build_object($2::text, $3::text))
 				from `+tab.Name+` x where organization_id = $1 limit 1`, us, ref.Column, foreign).Scan(&row); err != nil {
 				t.Fatal(err)
 			}
@@ -242,11 +259,11 @@ var bodies = map[string]any{
 	"PUT /api/v1/courses/{id}/state":         map[string]string{"state": "archived"},
 	"POST /api/v1/courses/{id}/lessons":      map[string]string{"title": "x", "body": "x"},
 	"PUT /api/v1/courses/{id}/lessons/order": map[string][]string{"lessons": {"00000000-0000-4000-8000-000000000000"}},
+	"POST /posts/{id}/edit":                  layertest.Multipart{Fields: url.Values{"body": {"x"}}},
+	"POST /courses/{id}/lessons":             layertest.Multipart{Fields: url.Values{"title": {"x"}, "body": {"x"}}},
+	"POST /lessons/{id}/edit":                layertest.Multipart{Fields: url.Values{"title": {"x"}, "body": {"x"}}},
 	"PUT /api/v1/lessons/{id}":               map[string]string{"title": "x", "body": "x"},
 	"POST /courses/{id}/edit":                url.Values{"title": {"x"}},
-	"POST /courses/{id}/lessons":             url.Values{"title": {"x"}, "body": {"x"}},
-	"POST /lessons/{id}/edit":                url.Values{"title": {"x"}, "body": {"x"}},
-	"POST /posts/{id}/edit":                  url.Values{"body": {"x"}},
 	"POST /posts/{id}/comments":              url.Values{"body": {"x"}},
 	"POST /admin/members/{id}/role":          url.Values{"role": {"guest"}},
 	"PUT /api/v1/members/{id}/role":          map[string]string{"role": "guest"},
@@ -266,7 +283,7 @@ func ask(c *layertest.Caller, pattern, id string, body any) *layertest.Response 
 			body = url.Values{}
 		}
 	}
-	return c.Do(c.Request(method, strings.Replace(path, "{id}", id, 1), body))
+	return c.Do(c.Request(method, strings.NewReplacer("{id}", id, "{variant}", "small").Replace(path), body))
 }
 
 func nounOf(pattern string) string {

@@ -174,8 +174,12 @@ type kv = map[string]any
 
 // says are the bodies, by the type that a route takes: its form and its JSON route say the same.
 var says = map[string]say{
-	"community.WritePost":  {body: func(string) kv { return kv{"body": "A post."} }},
-	"community.EditPost":   {body: func(string) kv { return kv{"body": "Another post."} }},
+	"community.WritePost":  {about: "files", body: func(id string) kv { return kv{"body": "A post.", "files": []string{id}} }},
+	"community.EditPost":   {about: "files", body: func(id string) kv { return kv{"body": "Another post.", "files": []string{id}} }},
+	"community.posting":    {about: "files", body: func(id string) kv { return kv{"body": "A post.", "files": []string{id}} }},
+	"community.editing":    {about: "files", body: func(id string) kv { return kv{"body": "Another post.", "files": []string{id}} }},
+	"account.portrait":     {body: func(string) kv { return kv{} }},
+	"attachment.Draft":     {body: func(string) kv { return kv{"text": "*A draft*"} }},
 	"community.Say":        {body: func(string) kv { return kv{"body": "A comment."} }},
 	"shop.OfferProduct":    {body: func(string) kv { return kv{"name": "Pass", "price_cents": 1800} }},
 	"shop.PlaceOrder":      {about: "products", body: func(id string) kv { return kv{"product_id": id, "quantity": 1} }},
@@ -202,6 +206,9 @@ var says = map[string]say{
 	"redoubt.logoutRequest":   {body: func(string) kv { return kv{"logout_token": "a.b.c"} }},
 	"redoubt.switchTo":        {about: "organizations", body: func(id string) kv { return kv{"organization_id": id} }},
 }
+
+// withFile is the field with a file of those forms that have one.
+var withFile = map[string]string{"community.posting": "uploads", "community.editing": "uploads", "course.teaching": "uploads", "course.rewriting": "uploads", "account.portrait": "picture"}
 
 func one(made *layertest.Response) []string {
 	var said struct{ ID string }
@@ -318,7 +325,7 @@ func (v value) names() bool { return v.Format == "uuid" || v.Items.Format == "uu
 // values are those of the body that r takes, by their names.
 func values(t *testing.T, r redoubt.Route) map[string]value {
 	t.Helper()
-	if r.Takes() == input.ModeNone {
+	if r.Takes() == input.ModeNone || r.Takes() == input.ModeContent {
 		return nil
 	}
 	schema, err := input.For(r.In(), r.Takes())
@@ -340,7 +347,7 @@ func values(t *testing.T, r redoubt.Route) map[string]value {
 func bodyOf(t *testing.T, r redoubt.Route, ids []string) any {
 	t.Helper()
 	all := values(t, r)
-	if len(all) == 0 {
+	if len(all) == 0 || r.Takes() == input.ModeContent {
 		return encoded(r, nil)
 	}
 	said, ok := says[r.In().String()]
@@ -362,6 +369,8 @@ func bodyOf(t *testing.T, r redoubt.Route, ids []string) any {
 // encoded is body as r takes it.
 func encoded(r redoubt.Route, body kv) any {
 	switch {
+	case r.Takes() == input.ModeContent:
+		return layertest.File{Type: "image/png", Content: picture()}
 	case r.Takes() == input.ModeForm:
 		form := url.Values{}
 		for name, value := range body {
@@ -370,6 +379,9 @@ func encoded(r redoubt.Route, body kv) any {
 			} else {
 				form.Set(name, fmt.Sprint(value))
 			}
+		}
+		if field, ok := withFile[r.In().String()]; ok {
+			return layertest.Multipart{Fields: form, Files: []layertest.File{{Field: field, Name: "picture.png", Type: "image/png", Content: picture()}}}
 		}
 		return form
 	case body != nil:
@@ -380,7 +392,7 @@ func encoded(r redoubt.Route, body kv) any {
 
 // pathOf is r's path with the ids in it.
 func pathOf(r redoubt.Route, ids []string) string {
-	path := strings.TrimSuffix(r.Path(), "{$}")
+	path := strings.ReplaceAll(strings.TrimSuffix(r.Path(), "{$}"), "{variant}", "small")
 	for _, m := range wild.FindAllStringSubmatch(path, -1) {
 		path = strings.Replace(path, "{"+m[2]+"}", ids[0], 1)
 		ids = ids[1:]

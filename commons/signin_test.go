@@ -56,7 +56,7 @@ func newDoor(t *testing.T) *door {
 	if err := identity.Provision(t.Context(), d.w.Admin(t), nil, people); err != nil {
 		t.Fatal(err)
 	}
-	d.server, err = redoubt.New(redoubt.Config{App: commons.App, Origin: layertest.Origin, DB: d.w.DB, Identity: ids, ClaimsKey: d.w.ClaimsKey,
+	d.server, err = redoubt.New(redoubt.Config{App: commons.App, Files: d.w.Files, Origin: layertest.Origin, DB: d.w.DB, Identity: ids, ClaimsKey: d.w.ClaimsKey,
 		TokenKey: []byte(rand.Text() + rand.Text()), Log: slog.New(slog.DiscardHandler), InsecureWithoutPerimeter: true})
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/redoubt-dev/redoubt/commons/course"
 	"github.com/redoubt-dev/redoubt/commons/organization"
 	"github.com/redoubt-dev/redoubt/commons/shop"
+	"github.com/redoubt-dev/redoubt/layer/input/file"
 	"github.com/redoubt-dev/redoubt/layer/layertest"
 )
 
@@ -32,9 +33,10 @@ func settle(t *testing.T, w *layertest.W, name string) town {
 	var said community.Comment
 	comment.JSON(&said)
 	o.member.Put("/api/v1/posts/"+post.ID+"/like", nil).NoContent()
+	kept(t, w.AsApp(t), o.member, `insert into commons.post_link (post_id, url, title) values ('`+post.ID+`', 'https://example.test/', '`+name+` page')`)
 	taught := o.boss.Post("/api/v1/courses", course.Describe{Title: name + " course"}).Created()
 	words := name + " lesson"
-	lesson := o.boss.Post("/api/v1/courses/"+taught.ID+"/lessons", course.WriteLesson{Title: words, Body: &words}).Created()
+	lesson := o.boss.Post("/api/v1/courses/"+taught.ID+"/lessons", course.WriteLesson{Title: words, Body: &words, Files: []file.ID{file.ID(uploaded(o.boss))}}).Created()
 	o.boss.Put("/api/v1/courses/"+taught.ID+"/state", map[string]string{"state": "published"}).OK()
 	o.member.Put("/api/v1/lessons/"+lesson.ID+"/done", nil).NoContent()
 	id := course.ID(taught.ID)
@@ -46,7 +48,7 @@ func settle(t *testing.T, w *layertest.W, name string) town {
 	invited := o.boss.Post("/api/v1/invitations", organization.Invite{Email: "somebody@" + strings.ToLower(name) + ".test", Role: "guest"}).Created()
 	own := o.boss.Post("/api/v1/roles", organization.WriteRole{Name: name + " role", Scopes: []string{"posts:moderate"}}).Created()
 	linked := one(o.boss.SignIn(o.boss.Organization()).Browser().Post("/api/v1/directories", kv{"name": "Provider of " + name}))[0]
-	o.ids = map[string]string{"directory": linked, "directories": linked, "invitations": invited.ID, "roles": own.ID, "machines": trusted.ID, "courses": taught.ID, "lessons": lesson.ID, "bookmarks": marked.ID,
+	o.ids = map[string]string{"files": attached(o.member), "directory": linked, "directories": linked, "invitations": invited.ID, "roles": own.ID, "machines": trusted.ID, "courses": taught.ID, "lessons": lesson.ID, "bookmarks": marked.ID,
 		"products": product.ID, "orders": order.ID, "posts": post.ID, "comments": string(said.ID), "keys": string(keys.Keys[0].ID),
 		"api-keys": string(keys.Keys[0].ID), "sessions": o.member.Principal().CredentialID(), "members": string(o.member.Principal().Profile())}
 	return o

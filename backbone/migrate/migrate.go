@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -77,6 +78,9 @@ grant select on backbone.migration to redoubt_backup;`
 // Run applies what is missing and returns how many files that was. A failure leaves the database as it was before the file
 // that failed. It is safe to run from several programs at once: the second waits for the first.
 func Run(ctx context.Context, cfg Config) (applied int, err error) {
+	if cfg.Migrator == nil && slices.ContainsFunc(cfg.Lines, func(l Line) bool { return l.Application }) {
+		return 0, errors.New("migrating: there are application lines, and Config.Migrator is nil")
+	}
 	admin, err := pgx.Connect(ctx, cfg.Admin)
 	if err != nil {
 		return 0, fmt.Errorf("connecting as the superuser: %w", err)

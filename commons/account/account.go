@@ -13,6 +13,7 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/audit"
 	"github.com/redoubt-dev/redoubt/layer/gate/action"
 	"github.com/redoubt-dev/redoubt/layer/identity"
+	"github.com/redoubt-dev/redoubt/layer/input/file"
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
@@ -25,12 +26,13 @@ var Schema embed.FS
 type Account struct {
 	db       *rls.DB
 	identity *identity.Service
+	files    *file.Files
 	provider string
 }
 
 // New makes an Account. provider is the identity provider's name, as people read it.
-func New(db *rls.DB, ids *identity.Service, provider string) *Account {
-	return &Account{db, ids, provider}
+func New(db *rls.DB, ids *identity.Service, files *file.Files, provider string) *Account {
+	return &Account{db, ids, files, provider}
 }
 
 // lately is how long ago somebody may have proved who they are to do what lasts: a key is power for months, and a deletion is for ever
@@ -44,6 +46,8 @@ func (a *Account) Routes() []redoubt.Route {
 		redoubt.Form("POST /onboarding", redoubt.Members, a.Onboard).Back("GET /onboarding").Then("/", "Welcome. This is what is going on."),
 		redoubt.Page("GET /profile", redoubt.Members, a.profilePage),
 		redoubt.Form("POST /profile", redoubt.Members, a.change).Back("GET /profile").Then("/profile", "Your profile is saved."),
+		redoubt.Form("POST /profile/avatar", redoubt.Members, a.portray).Back("GET /profile").Then("/profile", "Your picture is saved."),
+		redoubt.Form("POST /profile/avatar/delete", redoubt.Members, a.unportray).Then("/profile", "Your picture is removed."),
 		redoubt.Form("POST /profile/delete", redoubt.Members, a.leave).Fresh(lately).Then(redoubt.SignedOutPath, "You have left, and your data there is deleted."),
 		redoubt.Page("GET /sessions", redoubt.Members, a.sessionsPage),
 		redoubt.Form("POST /sessions/{id}/revoke", redoubt.Members, a.revokeSession).Then("/sessions", "The session has ended."),
@@ -59,6 +63,8 @@ func (a *Account) Routes() []redoubt.Route {
 
 		redoubt.JSON("GET /api/v1/me", redoubt.Scope("profile:read"), a.me).Doc("Who you are here"),
 		redoubt.JSON("PUT /api/v1/me", redoubt.Scope("profile:write"), a.changeMe).Doc("Change your profile"),
+		redoubt.JSON("PUT /api/v1/me/avatar", redoubt.Scope("profile:write"), a.setAvatar).Doc("Give yourself a picture: the body is a JPEG, PNG, GIF or WebP"),
+		redoubt.JSON("DELETE /api/v1/me/avatar", redoubt.Scope("profile:write"), a.unportray).Doc("Remove your picture"),
 		redoubt.JSON("GET /api/v1/api-keys", redoubt.Scope("keys:write"), a.listKeys).Doc("List your API keys"),
 		redoubt.JSON("POST /api/v1/api-keys", redoubt.Scope("keys:write"), a.createKey).Fresh(lately).Doc("Make an API key; its secret is in this answer and never again. An API key makes no keys"),
 		redoubt.JSON("DELETE /api/v1/api-keys/{id}", redoubt.Scope("keys:write"), a.revokeKey).Doc("Revoke an API key of your own"),
@@ -111,6 +117,7 @@ type Profile struct {
 	ID          layer.ProfileID `json:"id"`
 	DisplayName string          `json:"display_name"`
 	Bio         string          `json:"bio"`
+	AvatarID    *file.ID        `json:"avatar_id" doc:"the file with their picture; null for none"`
 }
 
 // WriteProfile is what a person says about themselves.
@@ -121,7 +128,7 @@ type WriteProfile struct {
 
 const (
 	insertProfile = `insert into commons.profile (id, display_name, bio) values (redoubt.profile(), $1, $2)`
-	selectProfile = `select id, display_name, bio from commons.profile where id = redoubt.profile()`
+	selectProfile = `select id, display_name, bio, avatar_id from commons.profile where id = redoubt.profile()`
 	updateProfile = `update commons.profile set display_name = $1, bio = $2 where id = redoubt.profile()`
 )
 
@@ -166,6 +173,7 @@ type Me struct {
 	Email         string               `json:"email"`
 	DisplayName   string               `json:"display_name" doc:"empty before onboarding"`
 	Bio           string               `json:"bio"`
+	AvatarID      *file.ID             `json:"avatar_id" doc:"the file with your picture; null for none"`
 	Organization  redoubt.Organization `json:"organization"`
 	Administrator bool                 `json:"administrator"`
 }
@@ -183,7 +191,7 @@ func (a *Account) me(ctx context.Context, who layer.Principal, _ empty) (Me, err
 	me := Me{Profile: who.Profile(), Name: self.Name, Email: self.Email, Administrator: who.Administrator(),
 		Organization: redoubt.Organization{ID: who.Organization(), Name: self.OrganizationName}}
 	for _, p := range profiles { // one or, before onboarding, none
-		me.DisplayName, me.Bio = p.DisplayName, p.Bio
+		me.DisplayName, me.Bio, me.AvatarID = p.DisplayName, p.Bio, p.AvatarID
 	}
 	return me, nil
 }
@@ -343,7 +351,11 @@ func (a *Account) setActive(ctx context.Context, who layer.Principal, member lay
 // Erase deletes a person from who's organization, for an administrator: profile, likes, bookmarks, sessions and keys go; what they
 // wrote and bought stays, without them (SYSTEM I8). The foreign keys of the tables say which is which.
 func (a *Account) Erase(ctx context.Context, who layer.Principal, in OneMember) (Nothing, error) {
-	return a.erase(ctx, who, "members:erase", in.ID)
+	done, err := a.erase(ctx, who, "members:erase", in.ID)
+	if err == nil {
+		a.files.Sweep(ctx, who) // their picture; who leaves by themselves has no right to sweep any more, and the next one does it
+	}
+	return done, err
 }
 
 // leave does the same to who, at their own wish.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/commons/web/attached"
 	keycreated "github.com/redoubt-dev/redoubt/commons/web/key-created"
 	"github.com/redoubt-dev/redoubt/commons/web/keys"
 	"github.com/redoubt-dev/redoubt/commons/web/members"
@@ -34,8 +35,12 @@ func (a *Account) profilePage(ctx context.Context, who layer.Principal, _ empty)
 	if err != nil {
 		return redoubt.View{}, err
 	}
-	return redoubt.View{Page: "profile", Title: "Profile", Data: profile.View{DisplayName: me.DisplayName, Bio: me.Bio, MaxName: maxName, MaxBio: maxBio,
-		Name: me.Name, Email: me.Email, Provider: a.provider, Joined: self.JoinedAt}}, nil
+	view := profile.View{DisplayName: me.DisplayName, Bio: me.Bio, MaxName: maxName, MaxBio: maxBio, Upload: attached.LimitsOf[portrait]("Picture"),
+		Name: me.Name, Email: me.Email, Provider: a.provider, Joined: self.JoinedAt}
+	if me.AvatarID != nil {
+		view.Picture = string(*me.AvatarID)
+	}
+	return redoubt.View{Page: "profile", Title: "Profile", Data: view}, nil
 }
 
 func (a *Account) sessionsPage(ctx context.Context, who layer.Principal, _ empty) (redoubt.View, error) {
@@ -55,6 +60,8 @@ func (a *Account) sessionsPage(ctx context.Context, who layer.Principal, _ empty
 var meanings = []keys.Scope{
 	{Name: "profile:read", Means: "See your profile"},
 	{Name: "profile:write", Means: "Change your profile"},
+	{Name: "files:read", Means: "See pictures and files"},
+	{Name: "files:write", Means: "Upload pictures and files"},
 	{Name: "posts:read", Means: "Read posts"},
 	{Name: "posts:write", Means: "Write, change and delete your posts"},
 	{Name: "posts:moderate", Means: "Delete anybody's posts and comments"},

@@ -9,9 +9,12 @@ import (
 	"time"
 
 	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/commons/attachment"
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/audit"
 	"github.com/redoubt-dev/redoubt/layer/gate/action"
+	"github.com/redoubt-dev/redoubt/layer/input/egress"
+	"github.com/redoubt-dev/redoubt/layer/input/file"
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
@@ -21,19 +24,25 @@ import (
 var Schema embed.FS
 
 // A Community answers for posts, comments and likes.
-type Community struct{ db *rls.DB }
+type Community struct {
+	db    *rls.DB
+	files *file.Files
+	links *egress.Client // nil for no previews of links
+}
 
-// New makes a Community.
-func New(db *rls.DB) *Community { return &Community{db} }
+// New makes a Community. Without links, no post shows what its first link leads to.
+func New(db *rls.DB, files *file.Files, links *egress.Client) *Community {
+	return &Community{db, files, links}
+}
 
 // Routes declares everything the outside may ask of the community, and who may ask it.
 func (c *Community) Routes() []redoubt.Route {
 	return []redoubt.Route{
 		redoubt.Page("GET /{$}", redoubt.Public, c.home),
-		redoubt.Form("POST /posts", redoubt.Members, c.Write).Back("GET /{$}").Then("/", "Your post is published."),
+		redoubt.Form("POST /posts", redoubt.Members, c.publish).Back("GET /{$}").Then("/", "Your post is published."),
 		redoubt.Page("GET /posts/{id}", redoubt.Members, c.postPage),
 		redoubt.Page("GET /posts/{id}/edit", redoubt.Members, c.editPage),
-		redoubt.Form("POST /posts/{id}/edit", redoubt.Members, c.edit).Back("GET /posts/{id}/edit"),
+		redoubt.Form("POST /posts/{id}/edit", redoubt.Members, c.republish).Back("GET /posts/{id}/edit"),
 		redoubt.Form("POST /posts/{id}/delete", redoubt.Members, c.remove).Then("/", "The post is deleted."),
 		redoubt.Form("POST /posts/{id}/like", redoubt.Members, c.toggle).Then("..", ""),
 		redoubt.Form("POST /posts/{id}/comments", redoubt.Members, c.Comment).Back("GET /posts/{id}").Then("..", "Your comment is published."),
@@ -66,17 +75,21 @@ func (CommentID) Constraints() reflect.StructTag { return `format:"uuid"` }
 
 // A Post is what a member has written to the others.
 type Post struct {
-	ID         PostID           `json:"id"`
-	AuthorID   *layer.ProfileID `json:"author_id" doc:"null when the author has been deleted"`
-	Author     string           `json:"author" doc:"display name"`
-	Body       string           `json:"body" doc:"plain text"`
-	CreatedAt  time.Time        `json:"created_at"`
-	EditedAt   *time.Time       `json:"edited_at"`
-	Likes      int              `json:"likes"`
-	Liked      bool             `json:"liked" doc:"by you"`
-	Bookmarked bool             `json:"bookmarked" doc:"by you"`
-	Comments   int              `json:"comments"`
-	Mine       bool             `json:"mine" doc:"you wrote it"`
+	ID             PostID            `json:"id"`
+	AuthorID       *layer.ProfileID  `json:"author_id" doc:"null when the author has been deleted"`
+	Author         string            `json:"author" doc:"display name"`
+	AuthorAvatarID *file.ID          `json:"author_avatar_id" doc:"the file with their picture; null for none"`
+	Body           string            `json:"body" doc:"as it was written, in Markdown"`
+	HTML           string            `json:"html" doc:"made of the body and cleaned; whoever shows it cleans it again"`
+	Files          []attachment.File `json:"files" doc:"pictures within the text, and what hangs below it"`
+	Link           *Link             `json:"link" doc:"what its first link leads to; null for nothing"`
+	CreatedAt      time.Time         `json:"created_at"`
+	EditedAt       *time.Time        `json:"edited_at"`
+	Likes          int               `json:"likes"`
+	Liked          bool              `json:"liked" doc:"by you"`
+	Bookmarked     bool              `json:"bookmarked" doc:"by you"`
+	Comments       int               `json:"comments"`
+	Mine           bool              `json:"mine" doc:"you wrote it"`
 }
 
 // Location is where the post can be found.
@@ -84,13 +97,14 @@ func (p Post) Location() string { return "/posts/" + string(p.ID) }
 
 // A Comment is what a member has said about a post.
 type Comment struct {
-	ID        CommentID        `json:"id"`
-	PostID    PostID           `json:"post_id"`
-	AuthorID  *layer.ProfileID `json:"author_id" doc:"null when the author has been deleted"`
-	Author    string           `json:"author" doc:"display name"`
-	Body      string           `json:"body" doc:"plain text"`
-	CreatedAt time.Time        `json:"created_at"`
-	Mine      bool             `json:"mine" doc:"you wrote it"`
+	ID             CommentID        `json:"id"`
+	PostID         PostID           `json:"post_id"`
+	AuthorID       *layer.ProfileID `json:"author_id" doc:"null when the author has been deleted"`
+	Author         string           `json:"author" doc:"display name"`
+	AuthorAvatarID *file.ID         `json:"author_avatar_id" doc:"the file with their picture; null for none"`
+	Body           string           `json:"body" doc:"plain text"`
+	CreatedAt      time.Time        `json:"created_at"`
+	Mine           bool             `json:"mine" doc:"you wrote it"`
 }
 
 type (
@@ -121,7 +135,11 @@ type (
 )
 
 const postColumns = `
-select p.id, p.author_id, coalesce(a.display_name, p.author_name) as author, p.body, p.created_at, p.edited_at,
+select p.id, p.author_id, coalesce(a.display_name, p.author_name) as author, a.avatar_id as author_avatar_id, p.body, p.html, p.created_at, p.edited_at,
+       (select coalesce(jsonb_agg(to_jsonb(f) || jsonb_build_object('inline', h.inline) order by h.position), '[]')
+          from commons.post_file h join commons.attachment f on f.organization_id = h.organization_id and f.id = h.file_id
+         where h.organization_id = p.organization_id and h.post_id = p.id) as files,
+       (select jsonb_build_object('url', k.url, 'title', k.title, 'description', k.description, 'site', k.site) from commons.post_link k where k.organization_id = p.organization_id and k.post_id = p.id) as link,
        (select count(*) from commons.post_like l where l.organization_id = p.organization_id and l.post_id = p.id) as likes,
        exists (select from commons.post_like l where l.organization_id = p.organization_id and l.post_id = p.id and l.profile_id = (select redoubt.profile())) as liked,
        exists (select from commons.bookmark b where b.organization_id = p.organization_id and b.post_id = p.id and b.profile_id = (select redoubt.profile())) as bookmarked,
@@ -162,58 +180,10 @@ const (
 	maxComment = 2000
 )
 
-// WritePost is a new post.
-type WritePost struct {
-	Body string `json:"body" minLength:"1" maxLength:"5000" multiline:"true"`
-}
-
-const insertPost = `insert into commons.post (body) values ($1) returning id`
-
-// Write publishes a post in who's name.
-func (c *Community) Write(ctx context.Context, who layer.Principal, in WritePost) (Post, error) {
-	return action.Do(ctx, c.db, who, "posts:write", func(tx *action.Tx) (Post, error) {
-		id, err := rls.One[PostID](tx, insertPost, in.Body)
-		if err != nil {
-			return Post{}, err
-		}
-		if err := tx.Audit(audit.Lifecycle, "post.published", string(id)); err != nil {
-			return Post{}, err
-		}
-		return rls.One[Post](tx, selectPost, id)
-	})
-}
-
-// EditPost is a post's new text.
-type EditPost struct {
-	ID   PostID `path:"id"`
-	Body string `json:"body" minLength:"1" maxLength:"5000" multiline:"true"`
-}
-
-const (
-	selectPostAuthor = `select coalesce(author_id::text, '') from commons.post where id = $1`
-	updatePost       = `update commons.post set body = $2, edited_at = now() where id = $1`
-)
-
-func (c *Community) edit(ctx context.Context, who layer.Principal, in EditPost) (Post, error) {
-	return action.Do(ctx, c.db, who, "posts:write", func(tx *action.Tx) (Post, error) {
-		author, err := rls.One[layer.ProfileID](tx, selectPostAuthor, in.ID)
-		if err != nil {
-			return Post{}, err
-		}
-		if err := tx.Own(author); err != nil {
-			return Post{}, err
-		}
-		if err := changed(rls.Do(tx, updatePost, in.ID, in.Body)); err != nil {
-			return Post{}, err
-		}
-		return rls.One[Post](tx, selectPost, in.ID)
-	})
-}
-
 const deletePost = `delete from commons.post where id = $1`
 
 func (c *Community) remove(ctx context.Context, who layer.Principal, in OnePost) (Nothing, error) {
-	return action.Do(ctx, c.db, who, "posts:write", func(tx *action.Tx) (Nothing, error) {
+	done, err := action.Do(ctx, c.db, who, "posts:write", func(tx *action.Tx) (Nothing, error) {
 		author, err := rls.One[layer.ProfileID](tx, selectPostAuthor, in.ID)
 		if err != nil {
 			return Nothing{}, err
@@ -226,6 +196,10 @@ func (c *Community) remove(ctx context.Context, who layer.Principal, in OnePost)
 		}
 		return Nothing{}, tx.Audit(audit.Lifecycle, "post.deleted", string(in.ID))
 	})
+	if err == nil {
+		c.files.Sweep(ctx, who) // what the post alone held is gone for everybody; now its bytes go, too
+	}
+	return done, err
 }
 
 // ownOrModerate lets an author, or an administrator, remove what stands there.
@@ -278,7 +252,7 @@ func (c *Community) toggle(ctx context.Context, who layer.Principal, in OnePost)
 }
 
 const commentColumns = `
-select c.id, c.post_id, c.author_id, coalesce(a.display_name, c.author_name) as author, c.body, c.created_at, coalesce(c.author_id = (select redoubt.profile()), false) as mine
+select c.id, c.post_id, c.author_id, coalesce(a.display_name, c.author_name) as author, a.avatar_id as author_avatar_id, c.body, c.created_at, coalesce(c.author_id = (select redoubt.profile()), false) as mine
   from commons.comment c left join commons.profile a on a.organization_id = c.organization_id and a.id = c.author_id`
 
 const (

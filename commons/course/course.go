@@ -12,6 +12,7 @@ import (
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/audit"
 	"github.com/redoubt-dev/redoubt/layer/gate/action"
+	"github.com/redoubt-dev/redoubt/layer/input/file"
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
@@ -21,10 +22,13 @@ import (
 var Schema embed.FS
 
 // Courses answers for courses and lessons.
-type Courses struct{ db *rls.DB }
+type Courses struct {
+	db    *rls.DB
+	files *file.Files
+}
 
 // New makes Courses.
-func New(db *rls.DB) *Courses { return &Courses{db} }
+func New(db *rls.DB, files *file.Files) *Courses { return &Courses{db, files} }
 
 // Routes declares everything the outside may ask of courses, and who may ask it.
 func (c *Courses) Routes() []redoubt.Route {

@@ -8,9 +8,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/redoubt-dev/redoubt/commons/attachment"
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/audit"
 	"github.com/redoubt-dev/redoubt/layer/gate/action"
+	"github.com/redoubt-dev/redoubt/layer/input/file"
+	"github.com/redoubt-dev/redoubt/layer/input/richtext"
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
@@ -22,15 +25,17 @@ func (LessonID) Constraints() reflect.StructTag { return `format:"uuid"` }
 
 // A Lesson is a video, a text, or both.
 type Lesson struct {
-	ID        LessonID   `json:"id"`
-	CourseID  ID         `json:"course_id"`
-	Number    int        `json:"number" doc:"its place in the course, from 1"`
-	Title     string     `json:"title"`
-	VideoURL  *string    `json:"video_url"`
-	Body      *string    `json:"body" doc:"plain text"`
-	Done      bool       `json:"done" doc:"by you"`
-	CreatedAt time.Time  `json:"created_at"`
-	EditedAt  *time.Time `json:"edited_at"`
+	ID        LessonID          `json:"id"`
+	CourseID  ID                `json:"course_id"`
+	Number    int               `json:"number" doc:"its place in the course, from 1"`
+	Title     string            `json:"title"`
+	VideoURL  *string           `json:"video_url"`
+	Body      *string           `json:"body" doc:"as it was written, in Markdown"`
+	HTML      string            `json:"html" doc:"made of the body and cleaned; whoever shows it cleans it again"`
+	Files     []attachment.File `json:"files" doc:"pictures within the text, and what is handed out"`
+	Done      bool              `json:"done" doc:"by you"`
+	CreatedAt time.Time         `json:"created_at"`
+	EditedAt  *time.Time        `json:"edited_at"`
 }
 
 // Location is where the lesson can be found.
@@ -64,7 +69,10 @@ select l.id, row_number() over (order by l.position) as number, l.title, l.video
   from commons.lesson l where l.course_id = $1 order by l.position`
 	selectLesson = `
 select l.id, l.course_id, (select count(*) from commons.lesson o where o.organization_id = l.organization_id and o.course_id = l.course_id and o.position <= l.position) as number,
-       l.title, l.video_url, l.body, l.created_at, l.edited_at,
+       l.title, l.video_url, l.body, l.html, l.created_at, l.edited_at,
+       (select coalesce(jsonb_agg(to_jsonb(f) || jsonb_build_object('inline', h.inline) order by h.position), '[]')
+          from commons.lesson_file h join commons.attachment f on f.organization_id = h.organization_id and f.id = h.file_id
+         where h.organization_id = l.organization_id and h.lesson_id = l.id) as files,
        exists (select from commons.lesson_done d where d.organization_id = l.organization_id and d.lesson_id = l.id and d.profile_id = (select redoubt.profile())) as done
   from commons.lesson l where l.id = $1`
 	selectState    = `select state from commons.course where id = $1`
@@ -91,9 +99,10 @@ const (
 
 // WriteLesson is what a lesson says. It has a video, a text or both; where it stands in the course is not for a body to say.
 type WriteLesson struct {
-	Title    string  `json:"title" minLength:"1" maxLength:"100" pattern:"\\S(.*\\S)?"`
-	VideoURL *string `json:"video_url,omitempty" format:"uri" maxLength:"500" pattern:"https://[^\\s/?#@]+([/?#]\\S*)?" doc:"an https address"`
-	Body     *string `json:"body,omitempty" minLength:"1" maxLength:"20000" multiline:"true"`
+	Title    string    `json:"title" minLength:"1" maxLength:"100" pattern:"\\S(.*\\S)?"`
+	VideoURL *string   `json:"video_url,omitempty" format:"uri" maxLength:"500" pattern:"https://[^\\s/?#@]+([/?#]\\S*)?" doc:"an https address"`
+	Body     *string   `json:"body,omitempty" minLength:"1" maxLength:"20000" multiline:"true" doc:"Markdown"`
+	Files    []file.ID `json:"files,omitempty" maxItems:"20" doc:"uploads of yours, to hand out; pictures that the text shows are found by themselves"`
 }
 
 // AddLesson is a new lesson of a course.
@@ -103,19 +112,26 @@ type AddLesson struct {
 }
 
 const insertLesson = `
-insert into commons.lesson (course_id, position, title, video_url, body)
-select $1::uuid, coalesce(max(l.position), 0) + 1, $2::text, $3::text, $4::text from commons.lesson l where l.course_id = $1
+insert into commons.lesson (course_id, position, title, video_url, body, html)
+select $1::uuid, coalesce(max(l.position), 0) + 1, $2::text, $3::text, $4::text, $5::text from commons.lesson l where l.course_id = $1
 returning id`
 
 // Teach adds a lesson to the end of a course.
 func (c *Courses) Teach(ctx context.Context, who layer.Principal, in AddLesson) (Lesson, error) {
 	return action.Do(ctx, c.db, who, "courses:write", func(tx *action.Tx) (Lesson, error) {
+		text, err := in.marked()
+		if err != nil {
+			return Lesson{}, err
+		}
 		if _, err := rls.One[State](tx, lockCourse, in.ID); err != nil {
 			return Lesson{}, err
 		}
-		id, err := rls.One[LessonID](tx, insertLesson, in.ID, in.Title, in.VideoURL, in.Body)
+		id, err := rls.One[LessonID](tx, insertLesson, in.ID, in.Title, in.VideoURL, in.Body, text.HTML)
 		if err != nil {
 			return Lesson{}, in.unfit(err)
+		}
+		if err := handOut(tx, id, text, in.Files); err != nil {
+			return Lesson{}, err
 		}
 		return rls.One[Lesson](tx, selectLesson, id)
 	})
@@ -140,24 +156,65 @@ type EditLesson struct {
 	WriteLesson
 }
 
-const updateLesson = `update commons.lesson set title = $2, video_url = $3, body = $4, edited_at = now() where id = $1`
+const (
+	updateLesson = `update commons.lesson set title = $2, video_url = $3, body = $4, html = $5, edited_at = now() where id = $1`
+	stripFiles   = `delete from commons.lesson_file where lesson_id = $1`
+
+	// What the text shows comes first, and is not handed out once more. A file that the writer does not see is refused by the table.
+	insertFiles = `
+insert into commons.lesson_file (lesson_id, file_id, position, inline)
+select $1, w.id, row_number() over (order by w.inline desc, w.place), w.inline
+  from (select distinct on (u.id) u.id, u.place, u.inline
+          from (select i.id, i.place, true as inline from unnest($2::uuid[]) with ordinality i (id, place)
+                union all select f.id, f.place, false from unnest($3::uuid[]) with ordinality f (id, place)) u
+         order by u.id, u.inline desc, u.place) w`
+)
+
+// marked is the lesson's text as it is kept.
+func (in WriteLesson) marked() (richtext.Document, error) {
+	if in.Body == nil {
+		return richtext.Document{}, nil
+	}
+	return richtext.FromMarkdown("body", *in.Body)
+}
+
+// handOut gives a lesson its files.
+func handOut(tx *action.Tx, id LessonID, text richtext.Document, files []file.ID) error {
+	if len(text.Images)+len(files) == 0 {
+		return nil
+	}
+	_, err := rls.Do(tx, insertFiles, id, text.Images, files)
+	return err
+}
 
 func (c *Courses) editLesson(ctx context.Context, who layer.Principal, in EditLesson) (Lesson, error) {
-	return action.Do(ctx, c.db, who, "courses:write", func(tx *action.Tx) (Lesson, error) {
-		if _, err := rls.Do(tx, updateLesson, in.ID, in.Title, in.VideoURL, in.Body); err != nil {
+	lesson, err := action.Do(ctx, c.db, who, "courses:write", func(tx *action.Tx) (Lesson, error) {
+		text, err := in.marked()
+		if err != nil {
+			return Lesson{}, err
+		}
+		if _, err := rls.Do(tx, updateLesson, in.ID, in.Title, in.VideoURL, in.Body, text.HTML); err != nil {
 			return Lesson{}, in.unfit(err)
+		}
+		if _, err := rls.Do(tx, stripFiles, in.ID); err != nil {
+			return Lesson{}, err
+		}
+		if err := handOut(tx, in.ID, text, in.Files); err != nil {
+			return Lesson{}, err
 		}
 		return rls.One[Lesson](tx, selectLesson, in.ID) // which is not there if nothing was updated
 	})
+	if err == nil {
+		c.files.Sweep(ctx, who) // what the lesson held and does not any more
+	}
+	return lesson, err
 }
 
 const deleteLesson = `delete from commons.lesson where id = $1`
 
 func (c *Courses) removeLesson(ctx context.Context, who layer.Principal, in OneLesson) (Nothing, error) {
-	return action.Do(ctx, c.db, who, "courses:write", func(tx *action.Tx) (Nothing, error) {
-		_, err := dropLesson(tx, in.ID)
-		return Nothing{}, err
-	})
+	_, err := c.drop(ctx, who, in)
+	return Nothing{}, err
 }
 
 // dropLesson deletes a lesson and closes the gap. It returns the course.

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/commons/attachment"
+	"github.com/redoubt-dev/redoubt/commons/web/attached"
 	coursemodel "github.com/redoubt-dev/redoubt/commons/web/course"
 	courseedit "github.com/redoubt-dev/redoubt/commons/web/course-edit"
 	"github.com/redoubt-dev/redoubt/commons/web/courses"
@@ -11,6 +13,7 @@ import (
 	lessonedit "github.com/redoubt-dev/redoubt/commons/web/lesson-edit"
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/gate/action"
+	"github.com/redoubt-dev/redoubt/layer/input"
 )
 
 func (c *Courses) pages() []redoubt.Route {
@@ -31,7 +34,7 @@ func (c *Courses) pages() []redoubt.Route {
 		redoubt.Page(adding, redoubt.Administrators, c.newLessonPage),
 		redoubt.Form("POST /courses/{id}/lessons", redoubt.Administrators, c.teach).Back(adding).Then("", "The lesson is added."),
 		redoubt.Page(lesson, redoubt.Administrators, c.editLessonPage),
-		redoubt.Form("POST /lessons/{id}/edit", redoubt.Administrators, c.editLesson).Back(lesson).Then("", "The lesson is saved."),
+		redoubt.Form("POST /lessons/{id}/edit", redoubt.Administrators, c.rewrite).Back(lesson).Then("", "The lesson is saved."),
 		redoubt.Form("POST /lessons/{id}/delete", redoubt.Administrators, c.drop).Back(lesson).Then("", "The lesson is deleted."),
 		redoubt.Form("POST /lessons/{id}/up", redoubt.Administrators, c.up),
 		redoubt.Form("POST /lessons/{id}/down", redoubt.Administrators, c.down),
@@ -58,16 +61,62 @@ func (c *Courses) archive(ctx context.Context, who layer.Principal, in OneCourse
 	return edited{in.ID}, err
 }
 
-func (c *Courses) teach(ctx context.Context, who layer.Principal, in AddLesson) (edited, error) {
-	_, err := c.Teach(ctx, who, in)
+type (
+	// A teaching is a lesson as a page sends it, with files that come along.
+	teaching struct {
+		ID ID `path:"id"`
+		WriteLesson
+		along
+	}
+	rewriting struct {
+		ID LessonID `path:"id"`
+		WriteLesson
+		along
+	}
+	along struct {
+		Uploads []input.Upload `json:"uploads,omitempty" maxItems:"8" maxBytes:"26214400" accept:"image/jpeg,image/png,image/gif,image/webp,.pdf,.docx,.xlsx,.pptx,.odt,.ods,.odp,.zip,.txt,.csv"`
+	}
+)
+
+// uploads is what the forms for lessons take.
+var uploads = attached.LimitsOf[along]("Uploads")
+
+// teach is Teach for a page: first the files that came along are kept, and if there is no lesson then, they are taken back.
+func (c *Courses) teach(ctx context.Context, who layer.Principal, in teaching) (edited, error) {
+	kept, err := c.files.KeepAll(ctx, who, "uploads", in.Uploads, attachment.Attachment)
+	if err != nil {
+		return edited{}, err
+	}
+	in.Files = append(in.Files, kept...)
+	if _, err = c.Teach(ctx, who, AddLesson{in.ID, in.WriteLesson}); err != nil {
+		c.files.Drop(ctx, who, kept...)
+	}
 	return edited{in.ID}, err
 }
 
+// rewrite is editLesson for a page.
+func (c *Courses) rewrite(ctx context.Context, who layer.Principal, in rewriting) (Lesson, error) {
+	kept, err := c.files.KeepAll(ctx, who, "uploads", in.Uploads, attachment.Attachment)
+	if err != nil {
+		return Lesson{}, err
+	}
+	in.Files = append(in.Files, kept...)
+	lesson, err := c.editLesson(ctx, who, EditLesson{in.ID, in.WriteLesson})
+	if err != nil {
+		c.files.Drop(ctx, who, kept...)
+	}
+	return lesson, err
+}
+
 func (c *Courses) drop(ctx context.Context, who layer.Principal, in OneLesson) (edited, error) {
-	return action.Do(ctx, c.db, who, "courses:write", func(tx *action.Tx) (edited, error) {
+	to, err := action.Do(ctx, c.db, who, "courses:write", func(tx *action.Tx) (edited, error) {
 		course, err := dropLesson(tx, in.ID)
 		return edited{course}, err
 	})
+	if err == nil {
+		c.files.Sweep(ctx, who)
+	}
+	return to, err
 }
 
 func (c *Courses) up(ctx context.Context, who layer.Principal, in OneLesson) (edited, error) {
@@ -130,8 +179,8 @@ func (c *Courses) lessonPage(ctx context.Context, who layer.Principal, in OneLes
 	if err != nil {
 		return redoubt.View{}, err
 	}
-	view := lessonmodel.View{Course: shown(course), ID: string(l.ID), Number: l.Number, Title: l.Title, Video: lessonmodel.Video(text(l.VideoURL)), Body: text(l.Body),
-		Done: l.Done, Teaches: who.Has("courses:write")}
+	view := lessonmodel.View{Course: shown(course), ID: string(l.ID), Number: l.Number, Title: l.Title, Video: attached.Address(text(l.VideoURL)), Body: text(l.Body),
+		Text: attachment.Shown(l.HTML, l.Files), Files: attached.Of(l.Files), Done: l.Done, Teaches: who.Has("courses:write")}
 	for i, h := range list.Lessons {
 		if h.ID == l.ID && i > 0 {
 			view.Before = string(list.Lessons[i-1].ID)
@@ -170,7 +219,7 @@ func (c *Courses) newLessonPage(ctx context.Context, who layer.Principal, in One
 		return redoubt.View{}, err
 	}
 	return redoubt.View{Page: "lesson-edit", Title: "New lesson", Data: lessonedit.View{CourseID: string(course.ID), Course: course.Title,
-		MaxTitle: maxTitle, MaxVideo: maxVideo, MaxBody: maxBody}}, nil
+		MaxTitle: maxTitle, MaxVideo: maxVideo, MaxBody: maxBody, Uploads: uploads}}, nil
 }
 
 func (c *Courses) editLessonPage(ctx context.Context, who layer.Principal, in OneLesson) (redoubt.View, error) {
@@ -183,5 +232,5 @@ func (c *Courses) editLessonPage(ctx context.Context, who layer.Principal, in On
 		return redoubt.View{}, err
 	}
 	return redoubt.View{Page: "lesson-edit", Title: "Edit lesson", Data: lessonedit.View{ID: string(l.ID), CourseID: string(course.ID), Course: course.Title, Title: l.Title,
-		VideoURL: text(l.VideoURL), Body: text(l.Body), MaxTitle: maxTitle, MaxVideo: maxVideo, MaxBody: maxBody}}, nil
+		VideoURL: text(l.VideoURL), Body: text(l.Body), Files: attached.Of(l.Files), MaxTitle: maxTitle, MaxVideo: maxVideo, MaxBody: maxBody, Uploads: uploads}}, nil
 }

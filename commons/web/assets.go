@@ -35,7 +35,7 @@ var types = map[string]string{
 // asset its hashed name.
 func collect(names []string) (assets, error) {
 	a := assets{map[string]asset{}, map[string]string{}}
-	sheets := []string{"layout/tokens.css", "layout/base.css", "layout/layout.css"}
+	sheets := []string{"layout/tokens.css", "layout/base.css", "layout/layout.css", "layout/text.css"}
 	for _, n := range names {
 		sheets = append(sheets, n+"/page.css")
 	}
@@ -48,7 +48,7 @@ func collect(names []string) (assets, error) {
 		style.Write(content)
 	}
 	a.add("style.css", style.Bytes())
-	for _, name := range []string{"app.js", "mark.svg"} {
+	for _, name := range []string{"app.js", "editor.js", "mark.svg"} {
 		content, err := fs.ReadFile(files, "layout/"+name)
 		if err != nil {
 			return a, fmt.Errorf("collecting assets: %w", err)

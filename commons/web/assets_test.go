@@ -69,16 +69,22 @@ func TestOnlyExactAddressesAreServed(t *testing.T) {
 	}
 }
 
-// maxScript keeps the script what it is: comfort.
-const maxScript = 5000
+// scriptSizes keep the scripts what they are: comfort.
+var scriptSizes = map[string]int{"layout/app.js": 5000, "layout/editor.js": 12000}
 
-func TestTheScriptIsSmallAndWritesNoMarkup(t *testing.T) {
-	script, err := os.ReadFile("layout/app.js")
+func TestTheScriptsAreSmallAndWriteNoMarkup(t *testing.T) {
+	for name, most := range scriptSizes {
+		t.Run(name, func(t *testing.T) { smallAndHarmless(t, name, most) })
+	}
+}
+
+func smallAndHarmless(t *testing.T, name string, most int) {
+	script, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(script) > maxScript {
-		t.Errorf("it has %d bytes, want at most %d", len(script), maxScript)
+	if len(script) > most {
+		t.Errorf("it has %d bytes, want at most %d", len(script), most)
 	}
 	for _, sink := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser", "setHTML", ".style", "import "} {
 		if strings.Contains(string(script), sink) {

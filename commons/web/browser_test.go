@@ -33,6 +33,7 @@ func serve(t *testing.T) *httptest.Server {
 	for _, s := range shown(now) {
 		mux.HandleFunc("GET /show/"+s.name, func(w http.ResponseWriter, r *http.Request) { show(t, w, site, s) })
 	}
+	files(t, mux, site)
 	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("_token") != "synchroniser-token" {
 			http.Error(w, "no token", http.StatusForbidden)
@@ -213,12 +214,15 @@ func steps() []step {
 	}
 }
 
-func TestPeopleCanDoWhatTheyCameFor(t *testing.T) {
+func TestPeopleCanDoWhatTheyCameFor(t *testing.T) { take(t, "step", steps()) }
+
+// take takes steps on a phone, one after the other.
+func take(t *testing.T, name string, steps []step) {
 	server, ctx := serve(t), browser.Open(t)
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 844)); err != nil {
 		t.Fatal(err)
 	}
-	for i, s := range steps() {
+	for i, s := range steps {
 		t.Run(s.name, func(t *testing.T) {
 			within, cancel := context.WithTimeout(ctx, 20*time.Second)
 			defer cancel()
@@ -231,7 +235,7 @@ func TestPeopleCanDoWhatTheyCameFor(t *testing.T) {
 			if !becomes(within, `document.readyState === "complete"`) {
 				t.Error("the page does not finish loading")
 			}
-			shoot(t, within, fmt.Sprintf("step-%02d", i))
+			shoot(t, within, fmt.Sprintf("%s-%02d", name, i))
 		})
 	}
 }

@@ -23,7 +23,7 @@ func pairs() []pair {
 		{"on-accent", "accent", 4.5}, {"on-accent", "accent-strong", 4.5},
 		{"on-accent-soft", "accent-soft", 4.5}, {"on-caution-soft", "caution-soft", 4.5}, {"on-caution-soft", "surface", 4.5},
 		{"on-danger", "danger", 4.5}, {"on-danger", "danger-strong", 4.5}, {"on-danger-soft", "danger-soft", 4.5},
-		{"danger", "sunken", 4.5}, {"paper", "ink", 4.5}, {"tile-teal", "surface", 3},
+		{"danger", "sunken", 4.5}, {"accent", "sunken", 4.5}, {"paper", "ink", 4.5}, {"tile-teal", "surface", 3},
 	}
 	for _, ground := range []string{"paper", "surface"} {
 		for _, colour := range []string{"ink", "ink-soft", "ink-faint", "accent", "accent-strong", "danger"} {

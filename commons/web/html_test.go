@@ -144,8 +144,35 @@ func (d document) policyFaults(say func(string, ...any)) {
 // the other site's name in its words.
 func announced(n *html.Node) bool {
 	address, err := url.Parse(value(n, "href"))
-	return n.Data == "a" && value(n, "class") == "card video" && err == nil && address.Scheme == "https" && address.User == nil && address.Hostname() != "" &&
-		value(n, "target") == "_blank" && value(n, "rel") == "noopener noreferrer external" && strings.Contains(text(n), strings.TrimPrefix(address.Hostname(), "www."))
+	if n.Data != "a" || err != nil || value(n, "target") != "_blank" {
+		return false
+	}
+	if within(n, "rich") { // a writer's own words, which package render has cleaned
+		return slices.Contains([]string{"http", "https", "mailto"}, address.Scheme) && value(n, "rel") == "noopener noreferrer"
+	}
+	return slices.Contains([]string{"card video", "card link-card"}, value(n, "class")) && address.Scheme == "https" && address.User == nil && address.Hostname() != "" &&
+		value(n, "rel") == "noopener noreferrer external" && strings.Contains(text(n), strings.TrimPrefix(address.Hostname(), "www."))
+}
+
+// within reports whether n stands in an element with a class.
+func within(n *html.Node, class string) bool {
+	for a := range n.Ancestors() {
+		if slices.Contains(strings.Fields(value(a, "class")), class) {
+			return true
+		}
+	}
+	return false
+}
+
+// spoken is what a screen reader says of n: its words, and what its pictures show.
+func spoken(n *html.Node) string {
+	said := text(n)
+	for c := range n.Descendants() {
+		if c.Data == "img" {
+			said += value(c, "alt")
+		}
+	}
+	return strings.TrimSpace(said)
 }
 
 // ours reports whether an address stays on this site whatever follows.
@@ -173,12 +200,21 @@ func (d document) formFaults(say func(string, ...any)) {
 		}
 	}
 	for _, n := range d.all("button", "a", "summary", "h1", "h2", "h3", "h4", "th", "legend") {
-		if text(n) == "" {
+		if spoken(n) == "" {
 			say("a <%s> has no words", n.Data)
+		}
+	}
+	for _, n := range d.all("img") {
+		if _, said := attr(n, "alt"); !said {
+			say("a picture does not say what it shows")
+		}
+		if w, h := value(n, "width"), value(n, "height"); (w == "" || h == "") && !within(n, "rich") {
+			say("a picture moves what is around it when it comes")
 		}
 	}
 	signedOut := !slices.ContainsFunc(d.all("form"), func(n *html.Node) bool { return value(n, "action") == "/sign-out" })
 	for _, form := range d.all("form") {
+		d.fileFaults(form, say)
 		tokens := 0
 		for n := range form.Descendants() {
 			if n.Data == "input" && value(n, "name") == "_token" && value(n, "type") == "hidden" && value(n, "value") != "" {
@@ -194,6 +230,22 @@ func (d document) formFaults(say func(string, ...any)) {
 	}
 }
 
+// fileFaults: a form with a file is sent as one, and its text comes first, so that it is kept when the file is refused.
+func (d document) fileFaults(form *html.Node, say func(string, ...any)) {
+	files, late := 0, false
+	for n := range form.Descendants() {
+		switch {
+		case n.Data == "input" && value(n, "type") == "file":
+			files++
+		case files > 0 && (n.Data == "textarea" || n.Data == "input"):
+			late = true
+		}
+	}
+	if (files > 0) != (value(form, "enctype") == "multipart/form-data") || files > 1 || late {
+		say("the form to %s has %d files as %q, text behind them: %t", value(form, "action"), files, value(form, "enctype"), late)
+	}
+}
+
 func (d document) referenceFaults(say func(string, ...any)) {
 	for id, n := range d.ids {
 		if n > 1 {
@@ -201,7 +253,7 @@ func (d document) referenceFaults(say func(string, ...any)) {
 		}
 	}
 	for _, n := range d.elements {
-		for _, key := range []string{"for", "aria-labelledby", "aria-describedby", "popovertarget", "list", "data-copy"} {
+		for _, key := range []string{"for", "aria-labelledby", "aria-describedby", "aria-controls", "popovertarget", "list", "data-copy"} {
 			for id := range strings.FieldsSeq(value(n, key)) {
 				if d.ids[id] == 0 {
 					say("<%s %s=%q> refers to nothing", n.Data, key, id)
@@ -214,10 +266,14 @@ func (d document) referenceFaults(say func(string, ...any)) {
 	}
 }
 
-// headingFaults: no level is left out on the way down. The summary of a refused form comes before everything, as level 2.
+// headingFaults: no level is left out on the way down. The summary of a refused form comes before everything, as level 2. What people
+// write has headings from level 3, wherever it stands.
 func (d document) headingFaults(say func(string, ...any)) {
 	last := 2
 	for _, h := range d.all("h1", "h2", "h3", "h4", "h5", "h6") {
+		if within(h, "rich") {
+			continue
+		}
 		level := int(h.Data[1] - '0')
 		if level > last+1 {
 			say("<%s> %q comes after <h%d>", h.Data, text(h), last)

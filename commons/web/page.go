@@ -3,12 +3,15 @@ package web
 import (
 	"cmp"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/commons/web/attached"
 )
 
 // A page is what templates see as "." and "$".
@@ -84,12 +87,49 @@ func (f field) Described() string {
 
 // Has reports whether a list field, typed as words with spaces or commas between them, holds word.
 func (f field) Has(word string) bool {
-	for w := range strings.FieldsFuncSeq(f.Value, func(r rune) bool { return r == ' ' || r == ',' }) {
+	for w := range strings.FieldsFuncSeq(f.Value, separates) {
 		if w == word {
 			return true
 		}
 	}
 	return false
+}
+
+// fileID is how a file is named. What else was typed for one is not repeated.
+var fileID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+func separates(r rune) bool { return r == ' ' || r == ',' }
+
+// An editor is a text in Markdown with its files, as a form has them.
+type editor struct {
+	Text    field
+	Kept    []kept
+	Missing string // what is wrong with the kept files; empty for nothing
+	Uploads field
+	Limits  attached.Limits
+}
+
+// A kept file is one that the text has, or that was sent ahead of it; unticked, it goes.
+type kept struct {
+	ID    string
+	Title string
+	Keep  bool
+}
+
+// Editor is the form's part for a text and its files. What had been sent ahead of a form that was refused is still there, by its id alone.
+func (p *page) Editor(text field, files attached.Files, limits attached.Limits) editor {
+	e := editor{Text: text.Hinted(), Missing: p.wrong("files"), Uploads: p.Field("uploads", ""), Limits: limits}
+	_, sent := p.Typed[text.Name]
+	ticked := field{Value: p.Typed["files"]}
+	for _, f := range files.Kept() {
+		e.Kept = append(e.Kept, kept{f.ID, f.Title(), !sent || ticked.Has(f.ID)})
+	}
+	for i, id := range strings.FieldsFunc(ticked.Value, separates) {
+		if fileID.MatchString(id) && !slices.ContainsFunc(e.Kept, func(k kept) bool { return k.ID == id }) {
+			e.Kept = append(e.Kept, kept{id, "Added file " + strconv.Itoa(i+1), true})
+		}
+	}
+	return e
 }
 
 // wrong is what is wrong with a field or with a part of it, such as "scopes[1]".
@@ -142,8 +182,14 @@ func (p *page) fault(name, detail string) fault {
 	return fault{Target: target, Label: spoken(base), Detail: detail}
 }
 
+// called are fields that have another name on the page.
+var called = map[string]string{"uploads": "Pictures and files", "files": "Attached"}
+
 // spoken is a field's name as people say it: "expires_in_days" is "Expires in days".
 func spoken(name string) string {
+	if label, ok := called[name]; ok {
+		return label
+	}
 	r := []rune(strings.ReplaceAll(name, "_", " "))
 	r[0] = unicode.ToUpper(r[0])
 	return string(r)

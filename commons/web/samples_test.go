@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/commons/attachment"
+	"github.com/redoubt-dev/redoubt/commons/web/attached"
 	"github.com/redoubt-dev/redoubt/commons/web/audit"
 	"github.com/redoubt-dev/redoubt/commons/web/bookmarks"
 	"github.com/redoubt-dev/redoubt/commons/web/course"
@@ -34,6 +36,9 @@ import (
 	"github.com/redoubt-dev/redoubt/commons/web/roles"
 	"github.com/redoubt-dev/redoubt/commons/web/sessions"
 	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/input/file"
+	"github.com/redoubt-dev/redoubt/layer/input/richtext"
+	"github.com/redoubt-dev/redoubt/layer/input/richtext/render"
 )
 
 // A sample is one page in one state.
@@ -81,6 +86,61 @@ Three questions to all of you who teach:
 
 I would be glad of anything you have tried, even and especially if it went wrong. The worst lesson I ever gave taught me more than the ten that followed it, and I suspect that I am not the only one here who could say so.`
 
+// handout is a text that uses everything that there is.
+const handout = `The bench course is full again, so here is what we did **in the first week**, for those who wait for a place.
+
+# Marking out
+
+A *pencil* line has two sides, a knife line has ~~three~~ one. The [marking gauge](https://en.wikipedia.org/wiki/Marking_gauge) is older than the pencil, and says so.
+
+1. Set the gauge to the thickness of the other piece.
+2. Mark all around, lightly:
+   - first the face,
+   - then the edges, ` + "`toward`" + ` the pin.
+3. Shade the waste.
+
+![A joint, drawn with more confidence than accuracy](/files/0b5c9f6e-8a57-4d0e-9f0e-0d1f8a1cf001)
+
+> The cheapest minute of the whole evening is the one in which you look at it.
+> And then look again.
+
+## For those who script their cutting lists
+
+` + "```" + `
+for piece in rail rail stile stile panel; do
+  cut --length 412 --width 64 --thickness 19 --mark "$piece" --from "the board that has been leaning in the corner since spring"
+done
+` + "```" + `
+
+---
+
+Questions to alice@acme.example, or on Thursday.`
+
+// written makes of a text in Markdown what a page shows.
+func written(markdown string, files attached.Files) render.Markup {
+	text, err := richtext.FromMarkdown("text", markdown)
+	if err != nil {
+		panic(err)
+	}
+	var held []attachment.File
+	for _, f := range files {
+		held = append(held, attachment.File{ID: file.ID(f.ID), Inline: f.Inline})
+	}
+	return attachment.Shown(text.HTML, held)
+}
+
+var (
+	joint      = attached.File{ID: "0b5c9f6e-8a57-4d0e-9f0e-0d1f8a1cf001", Name: "joint.png", Kind: "png", Size: 48_213, Width: 1200, Height: 675, Inline: true}
+	wide       = attached.File{ID: "0b5c9f6e-8a57-4d0e-9f0e-0d1f8a1cf002", Name: "the new benches.jpg", Kind: "jpeg", Size: 402_113, Width: 2048, Height: 1365}
+	tall       = attached.File{ID: "0b5c9f6e-8a57-4d0e-9f0e-0d1f8a1cf003", Name: "vice.webp", Kind: "webp", Size: 88_000, Width: 900, Height: 1600}
+	tiny       = attached.File{ID: "0b5c9f6e-8a57-4d0e-9f0e-0d1f8a1cf004", Kind: "gif", Size: 812, Width: 48, Height: 48}
+	plan       = attached.File{ID: "0b5c9f6e-8a57-4d0e-9f0e-0d1f8a1cf005", Name: "Cutting list, second edition, with the mistake on page three corrected.pdf", Kind: "pdf", Size: 1_240_000}
+	sheet      = attached.File{ID: "0b5c9f6e-8a57-4d0e-9f0e-0d1f8a1cf006", Name: "timber.xlsx", Kind: "xlsx", Size: 18_400}
+	face       = "0b5c9f6e-8a57-4d0e-9f0e-0d1f8a1cf007"
+	fewFiles   = attached.Limits{Accept: "image/jpeg,image/png,image/gif,image/webp,.pdf,.docx,.zip,.txt,.csv", Most: 4, Bytes: 25 << 20}
+	onePicture = attached.Limits{Accept: "image/jpeg,image/png,image/gif,image/webp", Most: 1, Bytes: 10 << 20}
+)
+
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0"
 const iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"
 const edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0"
@@ -112,24 +172,29 @@ var (
 func full(now time.Time) []sample {
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	const hour, day = time.Hour, 24 * time.Hour
-	long := feed.Post{ID: "a3", Author: "Matthias Ó Briain", Body: essay, Posted: ago(26 * hour), Edited: true, Likes: 27, Comments: 4}
+	long := feed.Post{ID: "a3", Author: "Matthias Ó Briain", Body: essay, Text: written(essay, nil), Posted: ago(26 * hour), Edited: true, Likes: 27, Comments: 4}
 	return []sample{
 		{name: "welcome", path: "/", signedOut: true, view: redoubt.View{Page: "welcome", Title: "Welcome"}},
 		{name: "sign-in", path: "/sign-in", signedOut: true, view: redoubt.View{Page: "sign-in", Title: "Sign in", Data: redoubt.SignInChoice{Return: "/", Providers: []redoubt.SignInProvider{
 			{Title: "Acme sign-on", ID: "acme"}, {Title: "University of the Northern Counties and Islands", ID: "unci"}}}}},
 		{name: "signed-out", path: "/signed-out", signedOut: true, view: redoubt.View{Page: "signed-out", Title: "Signed out"}},
-		{name: "feed", path: "/", notice: "Your post is published.", view: redoubt.View{Page: "feed", Title: "Feed", Data: feed.View{MaxBody: 5000, Next: "c2", Posts: []feed.Post{
-			{ID: "a1", Author: "Alice Rasmussen", Body: "The new bench vices have arrived. Come and try them on Thursday; there will be cake.", Posted: ago(40 * time.Second), Likes: 1, Liked: true, Comments: 0, Mine: true},
-			{ID: "a2", Author: "Priya Raghunathan", Body: "Does anybody have a spare set of 6 mm chisels for Saturday’s course? We have twelve people and ten chisels, and I would rather not saw anyone in half.", Posted: ago(3 * hour), Likes: 4, Bookmarked: true, Comments: 2},
+		{name: "feed", path: "/", notice: "Your post is published.", view: redoubt.View{Page: "feed", Title: "Feed", Data: feed.View{MaxBody: 5000, Uploads: fewFiles, Next: "c2", Posts: []feed.Post{
+			{ID: "a5", Author: "Alice Rasmussen", Picture: face, Body: handout, Text: written(handout, attached.Files{joint}), Files: attached.Files{joint, plan, sheet}, Posted: ago(10 * time.Minute), Mine: true},
+			{ID: "a1", Author: "Alice Rasmussen", Picture: face, Body: "The new bench vices have arrived. Come and try them on Thursday; there will be **cake**.", Text: written("The new bench vices have arrived. Come and try them on Thursday; there will be **cake**.", nil), Files: attached.Files{wide}, Posted: ago(40 * time.Second), Likes: 1, Liked: true, Comments: 0, Mine: true},
+			{ID: "a2", Author: "Priya Raghunathan", Body: "Does anybody have a spare set of 6 mm chisels for Saturday’s course? We have twelve people and ten chisels, and I would rather not saw anyone in half.", Files: attached.Files{wide, tall, tiny}, Posted: ago(3 * hour), Likes: 4, Bookmarked: true, Comments: 2},
 			long,
+			{ID: "a6", Author: "Priya Raghunathan", Body: "Worth an evening: https://www.lostart.example/dovetails", Text: written("Worth an evening: https://www.lostart.example/dovetails", nil), Posted: ago(5 * day), Likes: 2,
+				Link: &attached.Link{To: "https://www.lostart.example/dovetails", Title: "Dovetails without fear: a short history of the joint that everybody is judged by", Description: "Why tails first, why pins first, and why it has never mattered as much as a sharp chisel and an hour without a telephone. With drawings.", Site: "The Lost Art"}},
 			{ID: "a4", Author: "", Body: "Thank you all for three good years. The shelf I made in my first week still stands.", Posted: ago(12 * day), Likes: 1204, Liked: true, Comments: 31},
 		}}}},
 		{name: "post", path: "/posts/a3", view: redoubt.View{Page: "post", Title: "A post by Matthias Ó Briain", Data: post.View{Post: long, MaxBody: 2000, Next: "c2", Comments: []post.Comment{
-			{ID: "c1", Author: "Priya Raghunathan", Body: "Yes to the failed joint. I let them keep it, with the date written on it in pencil.", Posted: ago(20 * hour)},
+			{ID: "c1", Author: "Priya Raghunathan", Picture: face, Body: "Yes to the failed joint. I let them keep it, with the date written on it in pencil.", Posted: ago(20 * hour)},
 			{ID: "c2", Author: "Alice Rasmussen", Body: "Two hours. The caretaker likes biscuits.", Posted: ago(5 * hour), Mine: true},
 			{ID: "c3", Author: "", Body: "For the fast ones: the same joint again, but in end grain.", Posted: ago(50 * time.Minute)},
 		}}}},
-		{name: "post-edit", path: "/posts/a3/edit", view: redoubt.View{Page: "post-edit", Title: "Edit your post", Data: postedit.View{ID: "a3", Body: essay, Posted: ago(26 * hour), Comments: 4, MaxBody: 1000}}},
+		{name: "post-rich", path: "/posts/a5", view: redoubt.View{Page: "post", Title: "A post by Alice Rasmussen", Data: post.View{MaxBody: 2000, Post: feed.Post{ID: "a5", Author: "Alice Rasmussen", Picture: face, Body: handout, Text: written(handout, attached.Files{joint}),
+			Files: attached.Files{joint, wide, tall, plan, sheet}, Posted: ago(10 * time.Minute), Mine: true, Link: &attached.Link{To: "https://en.wikipedia.org/wiki/Marking_gauge", Title: "Marking gauge"}}}}},
+		{name: "post-edit", path: "/posts/a3/edit", view: redoubt.View{Page: "post-edit", Title: "Edit your post", Data: postedit.View{ID: "a3", Body: essay, Files: attached.Files{joint, wide, plan}, Posted: ago(26 * hour), Comments: 4, MaxBody: 1000, Uploads: fewFiles}}},
 		{name: "courses", path: "/courses", view: redoubt.View{Page: "courses", Title: "Courses", Data: courses.View{Teaches: true, Next: "c2", Courses: []courses.Course{
 			wood, joinery,
 			{ID: "j2", Title: "Sharpening", Summary: "One stone, one strop, ten minutes a week.", Author: "Priya Raghunathan", State: "published", Lessons: 3},
@@ -142,11 +207,11 @@ func full(now time.Time) []sample {
 		{name: "course-edit-draft", path: "/courses/j4/edit", view: redoubt.View{Page: "course-edit", Title: "Edit course", Data: courseedit.View{ID: "j4", Title: wood.Title, Summary: wood.Summary, State: "draft", Lessons: joints[:1], MaxTitle: 100, MaxSummary: 1000, MaxLessons: 1}}},
 		{name: "course-edit-archived", path: "/courses/j3/edit", view: redoubt.View{Page: "course-edit", Title: "Edit course", Data: courseedit.View{ID: "j3", Title: "Shop safety", State: "archived", Lessons: joints, MaxLessons: 200}}},
 		{name: "course-new", path: "/courses/new", view: redoubt.View{Page: "course-edit", Title: "New course", Data: courseedit.View{MaxTitle: 100, MaxSummary: 1000}}},
-		{name: "lesson", path: "/lessons/l2", member: true, view: redoubt.View{Page: "lesson", Title: "Sawing to the line", Data: lesson.View{Course: joinery, ID: "l2", Number: 2, Title: "Sawing to the line", Video: "https://www.videos.example/watch?v=sawing", Body: lecture, Before: "l1", After: "l3"}}},
+		{name: "lesson", path: "/lessons/l2", member: true, view: redoubt.View{Page: "lesson", Title: "Sawing to the line", Data: lesson.View{Course: joinery, ID: "l2", Number: 2, Title: "Sawing to the line", Video: "https://www.videos.example/watch?v=sawing", Body: lecture, Text: written(lecture, nil), Files: attached.Files{wide, plan}, Before: "l1", After: "l3"}}},
 		{name: "lesson-done", path: "/lessons/l1", view: redoubt.View{Page: "lesson", Title: "Marking out", Data: lesson.View{Course: joinery, ID: "l1", Number: 1, Title: "Marking out", Video: "https://videos.example/1", Done: true, After: "l2", Teaches: true}}},
 		{name: "lesson-draft", path: "/lessons/l4", view: redoubt.View{Page: "lesson", Title: "Dovetails", Data: lesson.View{Course: wood, ID: "l4", Number: 1, Title: "Dovetails", Body: lecture, Teaches: true}}},
-		{name: "lesson-edit", path: "/lessons/l2/edit", view: redoubt.View{Page: "lesson-edit", Title: "Edit lesson", Data: lessonedit.View{ID: "l2", CourseID: "j1", Course: joinery.Title, Title: "Sawing to the line", VideoURL: "https://www.videos.example/watch?v=sawing", Body: lecture, MaxTitle: 100, MaxVideo: 500, MaxBody: 20000}}},
-		{name: "lesson-new", path: "/courses/j1/lessons/new", view: redoubt.View{Page: "lesson-edit", Title: "New lesson", Data: lessonedit.View{CourseID: "j1", Course: joinery.Title, MaxTitle: 100, MaxVideo: 500, MaxBody: 20000}}},
+		{name: "lesson-edit", path: "/lessons/l2/edit", view: redoubt.View{Page: "lesson-edit", Title: "Edit lesson", Data: lessonedit.View{ID: "l2", CourseID: "j1", Course: joinery.Title, Title: "Sawing to the line", VideoURL: "https://www.videos.example/watch?v=sawing", Body: lecture, Files: attached.Files{wide, plan}, MaxTitle: 100, MaxVideo: 500, MaxBody: 20000, Uploads: fewFiles}}},
+		{name: "lesson-new", path: "/courses/j1/lessons/new", view: redoubt.View{Page: "lesson-edit", Title: "New lesson", Data: lessonedit.View{CourseID: "j1", Course: joinery.Title, MaxTitle: 100, MaxVideo: 500, MaxBody: 20000, Uploads: fewFiles}}},
 		{name: "bookmarks", path: "/bookmarks", notice: "The bookmark is removed.", view: redoubt.View{Page: "bookmarks", Title: "Your bookmarks", Data: bookmarks.View{Next: "c2", Bookmarks: []bookmarks.Bookmark{
 			{ID: "m1", Course: "j1", Title: joinery.Title, Author: joinery.Author, Marked: ago(5 * time.Minute)},
 			{ID: "m2", Post: "a2", Title: "Does anybody have a spare set of 6 mm chisels for Saturday’s course? We have twelve people and ten chisels, and I would rather not saw anyone in half.", Author: "Priya Raghunathan", Marked: ago(4 * day)},
@@ -173,7 +238,7 @@ func full(now time.Time) []sample {
 		{name: "order", path: "/orders/d1", notice: "Your order is placed. Thank you.", view: redoubt.View{Page: "order", Title: "Receipt", Data: order.View{ID: "7c0e4d0a-6a2b-4a57-b1c3-5f7f0b7d2f11", Product: "Joinery for beginners", Buyer: "Priya Raghunathan", Quantity: 2, UnitCents: 18000, TotalCents: 36000, Notes: "One place is for my brother, who is left-handed.", Status: "placed", Placed: ago(5 * time.Minute), MayCancel: true, MayPay: true}}},
 		{name: "order-paid", path: "/orders/d2", notice: "The order is paid.", view: redoubt.View{Page: "order", Title: "Receipt", Data: order.View{ID: "7c0e4d0a-6a2b-4a57-b1c3-5f7f0b7d2f12", Product: "Workshop apron", Quantity: 12, UnitCents: 4950, TotalCents: 59400, Status: "paid", Placed: ago(2 * day), Paid: ago(30 * hour), MayFulfill: true, MayRefund: true}}},
 		{name: "order-refunded", path: "/orders/d3", view: redoubt.View{Page: "order", Title: "Receipt", Data: order.View{ID: "7c0e4d0a-6a2b-4a57-b1c3-5f7f0b7d2f13", Product: "Marking gauge", Buyer: "Matthias Ó Briain", Quantity: 1, UnitCents: 3200, TotalCents: 3200, Status: "refunded", Placed: ago(9 * day), Paid: ago(8 * day), Refunded: ago(day)}}},
-		{name: "profile", path: "/profile", notice: "Your profile is saved.", view: redoubt.View{Page: "profile", Title: "Your profile", Data: profile.View{DisplayName: "Alice Rasmussen", Bio: "I look after the machines. Ask me about bandsaws.", MaxName: 80, MaxBio: 500, Name: "Alice M. Rasmussen", Email: "alice@acme.example", Provider: "Acme sign-on", Groups: []string{"workshop", "commons-admins"}, Joined: ago(410 * day)}}},
+		{name: "profile", path: "/profile", notice: "Your profile is saved.", view: redoubt.View{Page: "profile", Title: "Your profile", Data: profile.View{DisplayName: "Alice Rasmussen", Bio: "I look after the machines. Ask me about bandsaws.", Picture: face, Upload: onePicture, MaxName: 80, MaxBio: 500, Name: "Alice M. Rasmussen", Email: "alice@acme.example", Provider: "Acme sign-on", Groups: []string{"workshop", "commons-admins"}, Joined: ago(410 * day)}}},
 		{name: "onboarding", path: "/onboarding", member: true, view: redoubt.View{Page: "onboarding", Title: "Welcome", Data: onboarding.View{DisplayName: "Alice Rasmussen", MaxName: 80, MaxBio: 500}}},
 		{name: "sessions", path: "/sessions", view: redoubt.View{Page: "sessions", Title: "Your sessions", Data: sessions.View{Sessions: []sessions.Session{
 			{ID: "s1", Agent: firefox, Address: "198.51.100.24", SeenAddress: "198.51.100.24", Organization: "Acme Workshop", Provider: "Acme sign-on", SignedIn: ago(3 * hour), Seen: now, Ends: now.Add(9 * hour), Current: true},
@@ -250,7 +315,7 @@ var (
 // empty is every page that can have nothing on it, with nothing on it.
 func empty() []sample {
 	return []sample{
-		{name: "feed-empty", path: "/", view: redoubt.View{Page: "feed", Title: "Feed", Data: feed.View{}}},
+		{name: "feed-empty", path: "/", view: redoubt.View{Page: "feed", Title: "Feed", Data: feed.View{Uploads: fewFiles}}},
 		{name: "feed-end", path: "/", view: redoubt.View{Page: "feed", Title: "Feed", Data: feed.View{Continued: true}}},
 		{name: "post-empty", path: "/posts/a1", view: redoubt.View{Page: "post", Title: "A post", Data: post.View{Post: feed.Post{ID: "a1"}}}},
 		{name: "post-edit-empty", path: "/posts/a1/edit", view: redoubt.View{Page: "post-edit", Title: "Edit", Data: postedit.View{ID: "a1"}}},
@@ -304,7 +369,14 @@ func wrong(now time.Time) []sample {
 	}
 	body := layer.Field{Name: "body", Detail: "Write something first."}
 	name := layer.Field{Name: "display_name", Detail: "Use 1 to 80 characters."}
+	also := func(name string, s sample) sample {
+		s.name = name
+		return s
+	}
 	return []sample{
+		also("feed-file-refused", refuse("feed", map[string]string{"body": "Look at *this*.", "files": plan.ID + ", " + sheet.ID}, layer.Field{Name: "uploads[1]", Detail: "is not a picture or a document of the kinds that are taken here"})),
+		also("post-edit-file-refused", refuse("post-edit", map[string]string{"body": "Look at *this*.", "files": plan.ID}, layer.Field{Name: "uploads", Detail: "must have at most 25 MiB"}, layer.Field{Name: "files[0]", Detail: "is not there any more"})),
+		also("profile-picture-refused", refuse("profile", nil, layer.Field{Name: "picture", Detail: "is not a whole picture"})),
 		refuse("feed", map[string]string{"body": " "}, body),
 		refuse("post", map[string]string{"body": " "}, body),
 		refuse("post-edit", map[string]string{"body": " "}, body),

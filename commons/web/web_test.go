@@ -12,13 +12,16 @@ import (
 
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/commons/web"
+	"github.com/redoubt-dev/redoubt/commons/web/attached"
 	"github.com/redoubt-dev/redoubt/commons/web/audit"
 	"github.com/redoubt-dev/redoubt/commons/web/course"
 	"github.com/redoubt-dev/redoubt/commons/web/courses"
 	"github.com/redoubt-dev/redoubt/commons/web/feed"
 	"github.com/redoubt-dev/redoubt/commons/web/lesson"
 	"github.com/redoubt-dev/redoubt/commons/web/orders"
+	"github.com/redoubt-dev/redoubt/commons/web/post"
 	"github.com/redoubt-dev/redoubt/commons/web/products"
+	"github.com/redoubt-dev/redoubt/commons/web/profile"
 	"github.com/redoubt-dev/redoubt/layer"
 )
 
@@ -141,7 +144,7 @@ func TestWrittenWordsArriveUnchangedAndIsolated(t *testing.T) {
 	for _, words := range []string{`"><script>alert(1)</script>`, "\u202egnp.exe", "a < b && c > d", "שלום <b>", "two\n\nparagraphs"} {
 		v := redoubt.View{Page: "feed", Title: "Feed", Data: feed.View{Posts: []feed.Post{{ID: "1", Author: words, Body: words}}}}
 		d := rendered(t, site, frame(sample{path: "/"}), v)
-		body := d.class("prose")[0]
+		body := d.class("prose")[1] // behind the preview
 		if got := text(body); got != words {
 			t.Errorf("the body is %q, want %q", got, words)
 		}
@@ -373,7 +376,7 @@ func TestPagersEscapeTheirCursors(t *testing.T) {
 // What an administrator has typed as a video is a link only if it is one; the page does not believe the database (SYSTEM N1).
 func TestAVideoIsALinkOverHTTPSOrNone(t *testing.T) {
 	site := parsed(t)
-	for address, want := range map[lesson.Video]string{
+	for address, want := range map[attached.Address]string{
 		"https://videos.example/1":            "https://videos.example/1 videos.example",
 		"https://www.videos.example:8443/?a":  "https://www.videos.example:8443/?a videos.example",
 		"http://videos.example/1":             "#main nowhere",
@@ -453,4 +456,88 @@ func FuzzRenderedWordsStayText(f *testing.F) {
 			t.Errorf("%q changes the page", words)
 		}
 	})
+}
+
+// Markup that was cleaned is printed as it is, and nothing else is (SYSTEM N3): not the source, and not what stands beside it.
+func TestOnlyCleanedMarkupIsMarkup(t *testing.T) {
+	const source = "**bold** <script>alert(1)</script> ![x](https://evil.example/x.png) ![y](/files/0b5c9f6e-8a57-4d0e-9f0e-0d1f8a1cf001)"
+	for _, c := range []struct {
+		name   string
+		files  attached.Files
+		images int
+	}{{"a picture of its own", attached.Files{joint}, 1}, {"a picture of somebody else's", attached.Files{plan}, 0}} {
+		p := feed.Post{ID: "1", Body: source, Text: written(source, c.files)}
+		d := rendered(t, parsed(t), frame(sample{path: "/"}), redoubt.View{Page: "post", Title: "x", Data: post.View{Post: p}})
+		body, images := d.class("rich")[0], 0
+		for n := range body.Descendants() {
+			if n.Data == "img" {
+				images++
+			}
+		}
+		if len(d.all("strong")) != 1 || images != c.images || len(d.all("script")) != 1 {
+			t.Errorf("%s: %d strong, %d pictures, %d scripts", c.name, len(d.all("strong")), images, len(d.all("script")))
+		}
+		if !strings.Contains(text(body), "<script>alert(1)</script>") {
+			t.Errorf("%s: the text says %q", c.name, text(body))
+		}
+	}
+}
+
+// A link's own page may call itself what it likes; the reader sees whose address it is.
+func TestALinkSaysWhereItLeads(t *testing.T) {
+	for to, want := range map[attached.Address]string{"https://www.evil.example/login": "Your bank · evil.example", "javascript:alert(1)": "Your bank · nowhere"} {
+		p := feed.Post{ID: "1", Link: &attached.Link{To: to, Title: "Sign in", Site: "Your bank"}}
+		d := rendered(t, parsed(t), frame(sample{path: "/"}), redoubt.View{Page: "post", Title: "x", Data: post.View{Post: p}})
+		if got := text(d.class("link-site")[0]); got != want {
+			t.Errorf("%s is shown as %q, want %q", to, got, want)
+		}
+		d.policyFaults(t.Errorf)
+	}
+}
+
+// What had been sent ahead of a form that was refused is not lost, and what was unticked does not come back.
+func TestARefusedFormKeepsItsFiles(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		typed map[string]string
+		want  string
+	}{
+		{"as it stands", nil, wide.ID + "+ " + plan.ID + "+"},
+		{"one was unticked", map[string]string{"body": "x", "files": plan.ID}, wide.ID + " " + plan.ID + "+"},
+		{"all were unticked", map[string]string{"body": "x"}, wide.ID + " " + plan.ID},
+		{"one was added", map[string]string{"body": "x", "files": wide.ID + ", " + sheet.ID}, wide.ID + "+ " + plan.ID + " " + sheet.ID + "+"},
+		{"something else was typed for one", map[string]string{"body": "x", "files": `"><script>, ../x, ` + strings.ToUpper(sheet.ID)}, wide.ID + " " + plan.ID},
+	} {
+		s := find("post-edit")
+		s.typed = c.typed
+		var got []string
+		for _, n := range rendered(t, parsed(t), frame(s), s.view).all("input") {
+			if value(n, "name") == "files" {
+				id := value(n, "value")
+				if _, ticked := attr(n, "checked"); ticked {
+					id += "+"
+				}
+				got = append(got, id)
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: got %v, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestPeopleAreShownByTheirPicture(t *testing.T) {
+	site := parsed(t)
+	for picture, want := range map[string]string{"": "", face: "/files/" + face + "/small", `x" onerror="alert(1)`: "/files/x%22%20onerror=%22alert%281%29/small"} {
+		for _, v := range []redoubt.View{
+			{Page: "post", Title: "x", Data: post.View{Post: feed.Post{ID: "1", Author: "Alice", Picture: picture}, Comments: []post.Comment{{ID: "1", Author: "Alice", Picture: picture}}}},
+			{Page: "profile", Title: "x", Data: profile.View{DisplayName: "Alice", Picture: picture}},
+		} {
+			for _, n := range rendered(t, site, frame(sample{path: "/"}), v).all("img") {
+				if value(n, "src") != want {
+					t.Errorf("%s: %q is shown by %q", v.Page, picture, value(n, "src"))
+				}
+			}
+		}
+	}
 }

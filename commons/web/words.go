@@ -19,7 +19,7 @@ func (s *Site) functions() template.FuncMap {
 		"hue":      hue,
 		"name":     displayName,
 		"gone":     gone,
-		"excerpt":  excerpt,
+		"person":   func(name, picture string) person { return person{name, picture} },
 		"count":    count,
 		"number":   thousands,
 		"pager":    newPager,
@@ -139,6 +139,12 @@ func initials(name string) string {
 	return string([]rune{letters[0], letters[len(letters)-1]})
 }
 
+// A person is shown by their picture, or by their initials.
+type person struct {
+	Name    string
+	Picture string // a file; empty for none
+}
+
 // hues is how many avatar colours tokens.css has: classes hue-0 to hue-11.
 const hues = 12
 
@@ -151,26 +157,4 @@ func hue(name string) string {
 	h.Write([]byte(name))
 	sum := h.Sum32()
 	return fmt.Sprintf("hue-%d", (sum^sum>>16)%hues) // folded, because the low bits alone favour even hues
-}
-
-// excerptRunes is how much of a post the feed shows; the rest is behind its link.
-const excerptRunes = 700
-
-// An Excerpt is the beginning of a text.
-type Excerpt struct {
-	Text string
-	Cut  bool
-}
-
-// excerpt cuts a long text at a space near the limit.
-func excerpt(text string) Excerpt {
-	runes := []rune(text)
-	if len(runes) <= excerptRunes {
-		return Excerpt{Text: text}
-	}
-	head := string(runes[:excerptRunes])
-	if i := strings.LastIndexAny(head, " \n\t"); i > len(head)*3/4 {
-		head = head[:i]
-	}
-	return Excerpt{Text: strings.TrimRightFunc(head, unicode.IsSpace) + "…", Cut: true}
 }

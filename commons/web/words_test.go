@@ -94,21 +94,6 @@ func TestHuesAreStableAndKnown(t *testing.T) {
 	}
 }
 
-func TestLongPostsAreCutAtASpace(t *testing.T) {
-	short := strings.Repeat("ä", excerptRunes)
-	if got := excerpt(short); got.Cut || got.Text != short {
-		t.Error("a post that fits is cut")
-	}
-	long := excerpt(strings.Repeat("word ", 400))
-	if !long.Cut || !strings.HasSuffix(long.Text, "word…") || len([]rune(long.Text)) > excerptRunes+1 {
-		t.Errorf("got %q", long.Text)
-	}
-	wall := excerpt(strings.Repeat("ä", 2*excerptRunes))
-	if !wall.Cut || len([]rune(wall.Text)) != excerptRunes+1 {
-		t.Errorf("a wall of letters becomes %d runes", len([]rune(wall.Text)))
-	}
-}
-
 func TestNumbersAreGrouped(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "−1,000"} {
 		if got := thousands(n); got != want {
@@ -123,14 +108,10 @@ func TestFieldsOfAPartAreMarkedAsAWhole(t *testing.T) {
 	}
 }
 
-func FuzzExcerptAndInitials(f *testing.F) {
+func FuzzInitials(f *testing.F) {
 	f.Add("Alice")
-	f.Add(strings.Repeat("word ", 400))
 	f.Add("\xff\u202e")
 	f.Fuzz(func(t *testing.T, s string) {
-		if got := excerpt(s); len([]rune(got.Text)) > excerptRunes+1 {
-			t.Errorf("an excerpt has %d runes", len([]rune(got.Text)))
-		}
 		if got := initials(s); got == "" || len([]rune(got)) > 2 || strings.ContainsAny(got, "<>\"'&\u202e") {
 			t.Errorf("the initials of %q are %q", s, got)
 		}

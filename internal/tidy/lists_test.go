@@ -20,6 +20,12 @@ const (
 	cdproto  = "github.com/chromedp/cdproto"
 	xnet     = "golang.org/x/net"
 	xtools   = "golang.org/x/tools"
+	ximage   = "golang.org/x/image"
+	xsys     = "golang.org/x/sys"
+	ssrf     = "code.dny.dev/ssrf"
+	minio    = "github.com/minio/minio-go/v7"
+	monday   = "github.com/microcosm-cc/bluemonday"
+	oracle   = "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 var written = lists{
@@ -103,6 +109,22 @@ var written = lists{
 		{"commons/web", cdproto + forTests}:      "sets the browser's size and colour scheme",
 		{"commons/web", xnet + forTests}:         "reads pages as a tree instead of as text",
 		{"layer/perimeter", xnet + forTests}:     "writes HTTP/2 frames that no honest client sends",
+
+		{"layer/input", oracle + forTests}:                                "judges values by the documents that we emit, as a stranger to our validator",
+		{"layer/input/egress", ssrf}:                                      "judges addresses at the moment of connecting, by a table that is not ours",
+		{"layer/input/egress", xnet}:                                      "knows which letters a host name may have, and how they are spelled in ASCII",
+		{"layer/input/egress/unfurl", xnet}:                               "reads the head of a page of somebody else's, token by token",
+		{"layer/input/file/picture", ximage}:                              "decodes WebP, and resizes the frames of animations",
+		{"layer/input/file/sandbox", xsys}:                                "sets the limits and the filter of a worker, for which the standard library has no calls",
+		{"layer/input/file/sandbox", xnet + forTests}:                     "runs the filter as the kernel would",
+		{"layer/input/file/store", minio}:                                 "speaks S3",
+		{"layer/input/richtext", "github.com/yuin/goldmark"}:              "reads Markdown",
+		{"layer/input/richtext/clean", monday}:                            "cleans on save, by another engine than the one on render",
+		{"layer/input/richtext/render", xnet}:                             "reads HTML as a browser would",
+		{"layer/input/richtext", monday + forTests}:                       "is measured twice, as what one would do instead",
+		{"layer/input/richtext", xnet + forTests}:                         "reads what was cleaned as a browser would",
+		{"layer/input/richtext", chromedp + forTests}:                     "shows every payload to a real browser",
+		{"bench/picture", "github.com/disintegration/imaging" + forTests}: "is what ours is measured beside",
 	},
 	long: map[string]string{},
 }

@@ -20,6 +20,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,7 @@ import (
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/identity"
 	"github.com/redoubt-dev/redoubt/layer/identity/signon"
+	"github.com/redoubt-dev/redoubt/layer/input/file/store"
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
@@ -59,6 +61,8 @@ type W struct {
 	DB       *rls.DB
 	Identity *identity.Service
 	Hooks    *rls.DB         // opened as redoubt_webhook, for what presents an endpoint's credential
+	Files    store.Store     // keeps what is uploaded, in FilesDir
+	FilesDir string          // the folder with what has been uploaded; nothing there is readable by its name
 	Server   *redoubt.Server // nil for an application without Start, which has only a schema
 
 	ClaimsKey []byte // authenticates claims; for tests that forge them with and without it
@@ -107,8 +111,11 @@ func open(tb testing.TB, app redoubt.App, database *pgtest.DB) *W {
 	if app.Start == nil {
 		return w
 	}
+	w.FilesDir = filepath.Join(tb.TempDir(), "files")
+	w.Files, err = store.OpenDir(w.FilesDir)
+	must(tb, "opening the folder of files", err)
 	w.Server, err = redoubt.New(redoubt.Config{
-		App: app, Origin: Origin, DB: w.DB, Identity: w.Identity, Deliveries: w.Hooks, ClaimsKey: w.ClaimsKey, TokenKey: random(32),
+		App: app, Files: w.Files, Spool: tb.TempDir(), Origin: Origin, DB: w.DB, Identity: w.Identity, Deliveries: w.Hooks, ClaimsKey: w.ClaimsKey, TokenKey: random(32),
 		Log: slog.New(witness{}), InsecureWithoutPerimeter: true,
 	})
 	must(tb, "starting the application", err)
@@ -136,7 +143,14 @@ func (w *W) Routes() []redoubt.Route { return w.Server.Routes() }
 
 // Parts is what an application builds on, to make one of its parts by hand.
 func (w *W) Parts() redoubt.Parts {
-	return redoubt.Parts{DB: w.DB, Identity: w.Identity, Provider: "the provider of tests"}
+	w.tb.Helper()
+	parts := redoubt.Parts{DB: w.DB, Identity: w.Identity, Provider: "the provider of tests"}
+	if w.Files != nil {
+		var err error
+		parts.Files, err = redoubt.OpenFiles(w.DB, w.Files)
+		must(w.tb, "opening the files", err)
+	}
+	return parts
 }
 
 func random(n int) []byte {

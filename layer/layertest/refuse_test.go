@@ -86,7 +86,7 @@ func TestPeopleAreWhoTheyAreSaidToBe(t *testing.T) {
 	if !w.Administrator("Acme").Principal().Administrator() || erin.Principal().Administrator() || !w.Administrator("Acme").WithKey("members:read").Principal().Administrator() {
 		t.Error("administrators are mistaken")
 	}
-	erin.Browser().Post("/posts", url.Values{"body": {"By hand."}}).Status(http.StatusSeeOther)
+	erin.Browser().Post("/posts", layertest.Multipart{Fields: url.Values{"body": {"By hand."}}}).Status(http.StatusSeeOther)
 }
 
 func TestADisposableWorldIsDamagedAlone(t *testing.T) {

@@ -6,9 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/textproto"
 	"net/url"
+	"slices"
+	"testing"
 
 	"github.com/redoubt-dev/redoubt/layer/identity"
 	"github.com/redoubt-dev/redoubt/layer/transport"
@@ -20,7 +25,22 @@ func (c *Caller) Get(path string) *Response {
 	return c.Do(c.Request(http.MethodGet, path, nil))
 }
 
-// Post sends body to path: url.Values as a form, []byte as it is, anything else as JSON; nil for nothing.
+// A Multipart is a form with files, as a browser sends it.
+type Multipart struct {
+	Fields url.Values
+	Files  []File
+}
+
+// A File is one of a form, or the whole body of a request.
+type File struct {
+	Field   string // of the form; nothing for a body
+	Name    string // as the sender calls it; of a body, nothing does
+	Type    string // as the sender says; zero is application/octet-stream
+	Content []byte
+}
+
+// Post sends body to path: url.Values as a form, a Multipart as a form with files, a File or []byte as it is, anything else as JSON; nil
+// for nothing.
 func (c *Caller) Post(path string, body any) *Response {
 	c.w.tb.Helper()
 	return c.Do(c.Request(http.MethodPost, path, body))
@@ -67,10 +87,36 @@ func (c *Caller) encode(body any) (content io.Reader, kind string) {
 		return bytes.NewReader(body), "application/json"
 	case url.Values:
 		return bytes.NewReader([]byte(body.Encode())), "application/x-www-form-urlencoded"
+	case File:
+		return bytes.NewReader(body.Content), cmp.Or(body.Type, "application/octet-stream")
+	case Multipart:
+		return body.encode(c.w.tb)
 	}
 	text, err := json.Marshal(body)
 	must(c.w.tb, "writing a body", err)
 	return bytes.NewReader(text), "application/json"
+}
+
+// encode writes the fields in the order of their names, then the files.
+func (m Multipart) encode(tb testing.TB) (io.Reader, string) {
+	tb.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(m.Fields)) {
+		for _, value := range m.Fields[name] {
+			must(tb, "writing a form", w.WriteField(name, value))
+		}
+	}
+	for _, f := range m.Files {
+		part, err := w.CreatePart(textproto.MIMEHeader{
+			"Content-Disposition": {multipart.FileContentDisposition(f.Field, f.Name)}, "Content-Type": {cmp.Or(f.Type, "application/octet-stream")},
+		})
+		must(tb, "writing a form", err)
+		_, err = part.Write(f.Content)
+		must(tb, "writing a form", err)
+	}
+	must(tb, "writing a form", w.Close())
+	return &b, w.FormDataContentType()
 }
 
 // browse adds what a browser adds to a request of one of our pages.

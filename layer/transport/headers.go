@@ -10,8 +10,9 @@ import (
 // The values of Cache-Control that a handler may choose instead of the default, no-store. HTML, errors and responses that set a
 // cookie are never stored: a stored page would carry one person's data, token and nonce to the next.
 const (
-	Immutable  = "public, max-age=31536000, immutable" // for files whose name changes with their content
-	Revalidate = "private, no-cache"                   // for files that may change: kept, but asked about each time
+	Immutable  = "public, max-age=31536000, immutable"  // for files whose name changes with their content
+	Revalidate = "private, no-cache"                    // for files that may change: kept, but asked about each time
+	Kept       = "private, max-age=31536000, immutable" // for one person's files that never change: kept by their browser, by nobody on the way
 )
 
 // locked are the headers of every response (SYSTEM T1), besides the content security policy and Cache-Control. No handler can
@@ -113,7 +114,7 @@ func sealType(h http.Header, status int) (page bool) {
 
 func sealCache(h http.Header, status int, page bool) {
 	asked := h["Cache-Control"]
-	storable := len(asked) == 1 && (asked[0] == Immutable || asked[0] == Revalidate)
+	storable := len(asked) == 1 && (slices.Contains([]string{Immutable, Revalidate, Kept}, asked[0]))
 	if !storable || page || status >= 400 || len(h["Set-Cookie"]) > 0 {
 		asked = []string{"no-store"}
 	}

@@ -24,6 +24,10 @@ const (
 // gates are the functions that ask the action gate.
 var gates = []string{source.Module + "/layer/gate/action.Do", source.Module + "/layer/gate/action.DoAssured"}
 
+// askers do nothing before they have asked the gate themselves, each time. Whoever calls them may still have to.
+var askers = []string{source.Module + "/layer/input/file.Files.Keep", source.Module + "/layer/input/file.Files.KeepAll", source.Module + "/layer/input/file.Files.Drop",
+	source.Module + "/layer/input/file.Files.Discard", source.Module + "/layer/input/file.Files.Sweep"}
+
 const (
 	deepest = 3 // calls between a handler and its gate; whoever reads a handler finds the gate soon, or not at all
 )
@@ -285,6 +289,8 @@ func (r *reader) call(c *ast.CallExpr) reach {
 		switch {
 		case slices.Contains(gates, source.Name(called)):
 			return gated
+		case slices.Contains(askers, source.Name(called)):
+			return local
 		case touchesNothing(called):
 			return r.callbacks(c)
 		case r.bodies[called] != nil:
@@ -324,7 +330,8 @@ func (r *reader) callbacks(c *ast.CallExpr) reach {
 
 // harmless are packages whose functions compute and touch nothing.
 var harmless = []string{"bytes", "cmp", "context", "encoding/base64", "encoding/hex", "errors", "html", "maps", "math", "net/mail", "net/netip", "net/url",
-	"path", "regexp", "slices", "sort", "strconv", "strings", "unicode", "unicode/utf8", source.Module + "/layer"}
+	"path", "regexp", "slices", "sort", "strconv", "strings", "unicode", "unicode/utf8", source.Module + "/layer",
+	source.Module + "/layer/input/richtext", source.Module + "/layer/input/richtext/render"}
 
 func touchesNothing(fn *types.Func) bool {
 	name := source.Name(fn)

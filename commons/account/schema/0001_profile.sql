@@ -13,11 +13,15 @@ CREATE TABLE commons.profile (
   display_name     text        NOT NULL CHECK (length(display_name) BETWEEN 1 AND 50 AND display_name = btrim(display_name)),
   display_name_key text        NOT NULL GENERATED ALWAYS AS (lower(display_name COLLATE "und-x-icu")) STORED,
   bio              text        NOT NULL DEFAULT '' CHECK (length(bio) <= 500),
+  avatar_id        uuid,
   created_at       timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (organization_id, id),
   UNIQUE (organization_id, display_name_key), -- nobody is mistaken for somebody else by capital letters
-  FOREIGN KEY (organization_id, id) REFERENCES identity.membership (organization_id, id) ON DELETE CASCADE
+  FOREIGN KEY (organization_id, id) REFERENCES identity.membership (organization_id, id) ON DELETE CASCADE,
+  FOREIGN KEY (organization_id, avatar_id) REFERENCES files.file (organization_id, id)
 );
+CREATE INDEX ON commons.profile (organization_id, avatar_id);
+SELECT files.held_by('commons.profile', 'avatar_id');
 
 -- The audit trail keeps for ever what it records, so it records of these only that they changed.
 SELECT guard.personal('commons.profile', 'display_name', 'display_name_key', 'bio');
@@ -27,8 +31,8 @@ CREATE POLICY own_insert ON commons.profile AS RESTRICTIVE FOR INSERT WITH CHECK
 CREATE POLICY own_update ON commons.profile AS RESTRICTIVE FOR UPDATE USING (id = (SELECT redoubt.profile()));
 
 GRANT USAGE ON SCHEMA commons TO redoubt_app;
-GRANT SELECT, INSERT, UPDATE (display_name, bio) ON commons.profile TO redoubt_app;
+GRANT SELECT, INSERT, UPDATE (display_name, bio, avatar_id) ON commons.profile TO redoubt_app;
 
-SELECT redoubt.allow('member', 'profile:read', 'profile:write', 'sessions:write', 'keys:write');
-SELECT redoubt.allow('administrator', 'profile:read', 'profile:write', 'sessions:write', 'keys:write',
+SELECT redoubt.allow('member', 'profile:read', 'profile:write', 'files:read', 'files:write', 'sessions:write', 'keys:write');
+SELECT redoubt.allow('administrator', 'profile:read', 'profile:write', 'files:read', 'files:write', 'sessions:write', 'keys:write',
   'members:read', 'members:write', 'members:erase', 'audit:read', 'machines:write', 'endpoints:write', 'scim:manage');

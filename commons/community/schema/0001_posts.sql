@@ -5,7 +5,8 @@ CREATE TABLE commons.post (
   id              uuid        NOT NULL DEFAULT gen_random_uuid(),
   author_id       uuid        DEFAULT redoubt.profile(),
   author_name     text        GENERATED ALWAYS AS (CASE WHEN author_id IS NULL THEN '[Deleted User]' END) STORED,
-  body            text        NOT NULL CHECK (length(body) BETWEEN 1 AND 5000),
+  body            text        NOT NULL CHECK (length(body) BETWEEN 1 AND 5000), -- as it was written, in Markdown
+  html            text        NOT NULL DEFAULT '' CHECK (length(html) <= 60000), -- made of it and cleaned; cleaned again by other code when it is shown
   created_at      timestamptz NOT NULL DEFAULT now(),
   edited_at       timestamptz,
   PRIMARY KEY (organization_id, id),
@@ -13,6 +14,32 @@ CREATE TABLE commons.post (
 );
 CREATE INDEX ON commons.post (organization_id, created_at DESC, id DESC);
 CREATE INDEX ON commons.post (organization_id, author_id);
+
+-- The files of a post: pictures within its text, and what hangs below it. They are its author's to add and to take away.
+CREATE TABLE commons.post_file (
+  organization_id uuid NOT NULL,
+  post_id         uuid NOT NULL,
+  file_id         uuid NOT NULL,
+  position        int  NOT NULL CHECK (position BETWEEN 1 AND 20),
+  inline          bool NOT NULL, -- the text shows it
+  PRIMARY KEY (organization_id, post_id, file_id),
+  FOREIGN KEY (organization_id, post_id) REFERENCES commons.post (organization_id, id) ON DELETE CASCADE,
+  FOREIGN KEY (organization_id, file_id) REFERENCES files.file (organization_id, id)
+);
+CREATE INDEX ON commons.post_file (organization_id, file_id);
+SELECT files.held_by('commons.post_file', 'file_id');
+
+-- What the page says of itself to which a post's first link leads, at the time of writing. No picture of it: that would tell the other side who reads.
+CREATE TABLE commons.post_link (
+  organization_id uuid NOT NULL,
+  post_id         uuid NOT NULL,
+  url             text NOT NULL CHECK (length(url) BETWEEN 10 AND 2000 AND url ~ '^https?://'),
+  title           text NOT NULL CHECK (length(title) BETWEEN 1 AND 200),
+  description     text NOT NULL DEFAULT '' CHECK (length(description) <= 400),
+  site            text NOT NULL DEFAULT '' CHECK (length(site) <= 100),
+  PRIMARY KEY (organization_id, post_id),
+  FOREIGN KEY (organization_id, post_id) REFERENCES commons.post (organization_id, id) ON DELETE CASCADE
+);
 
 CREATE TABLE commons.comment (
   organization_id uuid        NOT NULL,
@@ -44,13 +71,23 @@ CREATE INDEX ON commons.post_like (organization_id, profile_id);
 CREATE POLICY own_insert ON commons.post AS RESTRICTIVE FOR INSERT WITH CHECK (author_id = (SELECT redoubt.profile()));
 CREATE POLICY own_update ON commons.post AS RESTRICTIVE FOR UPDATE USING (author_id = (SELECT redoubt.profile()));
 CREATE POLICY own_delete ON commons.post AS RESTRICTIVE FOR DELETE USING (author_id = (SELECT redoubt.profile()) OR (SELECT redoubt.has('posts:moderate')));
+CREATE POLICY own_insert ON commons.post_file AS RESTRICTIVE FOR INSERT WITH CHECK (
+  EXISTS (SELECT FROM commons.post p WHERE p.organization_id = post_file.organization_id AND p.id = post_id AND p.author_id = (SELECT redoubt.profile())));
+CREATE POLICY own_delete ON commons.post_file AS RESTRICTIVE FOR DELETE USING (
+  EXISTS (SELECT FROM commons.post p WHERE p.organization_id = post_file.organization_id AND p.id = post_id AND p.author_id = (SELECT redoubt.profile())));
+CREATE POLICY own_insert ON commons.post_link AS RESTRICTIVE FOR INSERT WITH CHECK (
+  EXISTS (SELECT FROM commons.post p WHERE p.organization_id = post_link.organization_id AND p.id = post_id AND p.author_id = (SELECT redoubt.profile())));
+CREATE POLICY own_delete ON commons.post_link AS RESTRICTIVE FOR DELETE USING (
+  EXISTS (SELECT FROM commons.post p WHERE p.organization_id = post_link.organization_id AND p.id = post_id AND p.author_id = (SELECT redoubt.profile())));
 CREATE POLICY own_insert ON commons.comment AS RESTRICTIVE FOR INSERT WITH CHECK (author_id = (SELECT redoubt.profile()));
 CREATE POLICY own_update ON commons.comment AS RESTRICTIVE FOR UPDATE USING (author_id = (SELECT redoubt.profile()));
 CREATE POLICY own_delete ON commons.comment AS RESTRICTIVE FOR DELETE USING (author_id = (SELECT redoubt.profile()) OR (SELECT redoubt.has('posts:moderate')));
 CREATE POLICY own_insert ON commons.post_like AS RESTRICTIVE FOR INSERT WITH CHECK (profile_id = (SELECT redoubt.profile()));
 CREATE POLICY own_delete ON commons.post_like AS RESTRICTIVE FOR DELETE USING (profile_id = (SELECT redoubt.profile()));
 
-GRANT SELECT, DELETE, INSERT (id, body), UPDATE (body, edited_at) ON commons.post TO redoubt_app;
+GRANT SELECT, DELETE, INSERT (id, body, html), UPDATE (body, html, edited_at) ON commons.post TO redoubt_app;
+GRANT SELECT, DELETE, INSERT (post_id, file_id, position, inline) ON commons.post_file TO redoubt_app;
+GRANT SELECT, DELETE, INSERT (post_id, url, title, description, site) ON commons.post_link TO redoubt_app;
 GRANT SELECT, DELETE, INSERT (id, post_id, body) ON commons.comment TO redoubt_app;
 GRANT SELECT, DELETE, INSERT (post_id) ON commons.post_like TO redoubt_app;
 

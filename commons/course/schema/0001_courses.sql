@@ -28,7 +28,8 @@ CREATE TABLE commons.lesson (
   position        int         NOT NULL CHECK (position BETWEEN 1 AND 400),
   title           text        NOT NULL CHECK (length(title) BETWEEN 1 AND 100 AND title = btrim(title)),
   video_url       text        CHECK (length(video_url) <= 500 AND video_url ~ '^https://[^[:space:]/?#@]+([/?#][^[:space:]]*)?$'),
-  body            text        CHECK (length(body) BETWEEN 1 AND 20000),
+  body            text        CHECK (length(body) BETWEEN 1 AND 20000), -- in Markdown
+  html            text        NOT NULL DEFAULT '' CHECK (length(html) <= 200000), -- made of it and cleaned; cleaned again when it is shown
   created_at      timestamptz NOT NULL DEFAULT now(),
   edited_at       timestamptz,
   PRIMARY KEY (organization_id, id),
@@ -37,6 +38,19 @@ CREATE TABLE commons.lesson (
   CHECK (num_nonnulls(video_url, body) > 0),
   FOREIGN KEY (organization_id, course_id) REFERENCES commons.course (organization_id, id) ON DELETE CASCADE
 );
+
+-- What a lesson hands out, and the pictures within its text.
+CREATE TABLE commons.lesson_file (
+  organization_id uuid NOT NULL,
+  lesson_id       uuid NOT NULL,
+  file_id         uuid NOT NULL,
+  position        int  NOT NULL CHECK (position BETWEEN 1 AND 40),
+  inline          bool NOT NULL, -- the text shows it
+  PRIMARY KEY (organization_id, lesson_id, file_id),
+  FOREIGN KEY (organization_id, lesson_id) REFERENCES commons.lesson (organization_id, id) ON DELETE CASCADE,
+  FOREIGN KEY (organization_id, file_id) REFERENCES files.file (organization_id, id)
+);
+CREATE INDEX ON commons.lesson_file (organization_id, file_id);
 
 -- What a member has been through. It is theirs alone, and goes with them (SYSTEM I8).
 CREATE TABLE commons.lesson_done (
@@ -138,10 +152,18 @@ CREATE POLICY teachers_insert ON commons.lesson AS RESTRICTIVE FOR INSERT WITH C
 CREATE POLICY teachers_update ON commons.lesson AS RESTRICTIVE FOR UPDATE USING ((SELECT redoubt.has('courses:write')));
 CREATE POLICY teachers_delete ON commons.lesson AS RESTRICTIVE FOR DELETE USING ((SELECT redoubt.has('courses:write')));
 
+-- The files of a lesson are for who sees the lesson.
+CREATE POLICY visible ON commons.lesson_file AS RESTRICTIVE FOR SELECT USING (
+  EXISTS (SELECT FROM commons.lesson l WHERE l.organization_id = lesson_file.organization_id AND l.id = lesson_file.lesson_id));
+CREATE POLICY teachers_insert ON commons.lesson_file AS RESTRICTIVE FOR INSERT WITH CHECK ((SELECT redoubt.has('courses:write')));
+CREATE POLICY teachers_delete ON commons.lesson_file AS RESTRICTIVE FOR DELETE USING ((SELECT redoubt.has('courses:write')));
+SELECT files.held_by('commons.lesson_file', 'file_id');
+
 CREATE POLICY own ON commons.lesson_done AS RESTRICTIVE FOR ALL USING (profile_id = (SELECT redoubt.profile()));
 
 GRANT SELECT, DELETE, INSERT (title, summary), UPDATE (title, summary, state) ON commons.course TO redoubt_app;
-GRANT SELECT, DELETE, INSERT (course_id, position, title, video_url, body), UPDATE (position, title, video_url, body, edited_at) ON commons.lesson TO redoubt_app;
+GRANT SELECT, DELETE, INSERT (course_id, position, title, video_url, body, html), UPDATE (position, title, video_url, body, html, edited_at) ON commons.lesson TO redoubt_app;
+GRANT SELECT, DELETE, INSERT (lesson_id, file_id, position, inline) ON commons.lesson_file TO redoubt_app;
 GRANT SELECT, DELETE, INSERT (course_id, lesson_id) ON commons.lesson_done TO redoubt_app;
 
 SELECT redoubt.allow('member', 'courses:read', 'progress:write');

@@ -45,6 +45,16 @@ function say(words) {
   setTimeout(() => line.remove(), 4000);
 }
 
+// What a form that was sent by script has to say, it leaves for the page that comes next.
+const notice = sessionStorage.getItem("notice");
+if (notice) {
+  sessionStorage.removeItem("notice");
+  const line = document.createElement("p");
+  line.className = "notice";
+  line.textContent = notice;
+  document.querySelector("[data-live]").replaceChildren(line);
+}
+
 for (const button of find("[data-copy]")) {
   if (!navigator.clipboard) continue;
   const secret = document.getElementById(button.dataset.copy);

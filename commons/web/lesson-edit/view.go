@@ -2,8 +2,10 @@
 // GET /lessons/{id}/edit.
 package lessonedit
 
-// A View is the lesson as it stands. Its forms are POST /courses/{id}/lessons or POST /lessons/{id}/edit with "title", "video_url"
-// and "body", and POST /lessons/{id}/delete.
+import "github.com/redoubt-dev/redoubt/commons/web/attached"
+
+// A View is the lesson as it stands. Its forms are POST /courses/{id}/lessons or POST /lessons/{id}/edit with "title", "video_url",
+// "body", "files" and "uploads", and POST /lessons/{id}/delete.
 type View struct {
 	ID       string // empty for a lesson that is not there yet
 	CourseID string
@@ -11,7 +13,9 @@ type View struct {
 	Title    string
 	VideoURL string
 	Body     string
+	Files    attached.Files
 	MaxTitle int // characters; zero shows no counter
 	MaxVideo int
 	MaxBody  int
+	Uploads  attached.Limits // of the form
 }

@@ -18,9 +18,10 @@ type View struct {
 
 // A Comment is one comment as its reader sees it.
 type Comment struct {
-	ID     string
-	Author string // display name; empty for a person who has been deleted
-	Body   string // plain text
-	Posted time.Time
-	Mine   bool // the viewer wrote it, and may delete it
+	ID      string
+	Author  string // display name; empty for a person who has been deleted
+	Picture string // the file with their picture; empty for none
+	Body    string // plain text
+	Posted  time.Time
+	Mine    bool // the viewer wrote it, and may delete it
 }

@@ -90,9 +90,9 @@ const blind = `set session_replication_role = replica; `
 
 // bareTables takes from every tenant table of an application what isolates it.
 const bareTables = `do $$ declare r record; begin
-  for r in select format('drop policy %I on %s', p.polname, p.polrelid::regclass) as say from pg_policy p join pg_class c on c.oid = p.polrelid where c.relnamespace in ('app'::regnamespace)
+  for r in select format('drop policy %I on %s', p.polname, p.polrelid::regclass) as say from pg_policy p join pg_class c on c.oid = p.polrelid where c.relnamespace in ('app'::regnamespace, 'files'::regnamespace)
      union all select format('drop trigger %I on %s', tgname, tgrelid::regclass) from pg_trigger where tgname = 'audit_row'
-     union all select format('alter table %s alter organization_id drop default, disable row level security, no force row level security', oid::regclass) from pg_class where relnamespace = 'app'::regnamespace and relkind in ('r', 'p')
+     union all select format('alter table %s alter organization_id drop default, disable row level security, no force row level security', oid::regclass) from pg_class where relnamespace in ('app'::regnamespace, 'files'::regnamespace) and relkind in ('r', 'p')
   loop execute r.say; end loop; end $$; `
 
 // run says several statements at once, as the superuser.

@@ -15,12 +15,14 @@ import (
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/gate/action"
 	"github.com/redoubt-dev/redoubt/layer/identity"
+	"github.com/redoubt-dev/redoubt/layer/input/file"
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
 type shop struct {
 	db    *rls.DB
 	ids   *identity.Service
+	files *file.Files
 	count int
 	hook  func(context.Context, layer.Principal, in) (out, error)
 }
@@ -45,6 +47,10 @@ func (s *shop) routes(name string) []redoubt.Route {
 		redoubt.JSON("PATCH /a", redoubt.Members, (s.chosen)).Then("/", ""),
 		redoubt.JSON("DELETE /a", redoubt.Members, s.after),
 		redoubt.JSON("POST /assured", redoubt.Members, s.assured),
+		redoubt.JSON("POST /kept", redoubt.Members, s.kept),
+		redoubt.JSON("POST /kept-only", redoubt.Members, s.keptOnly),
+		redoubt.JSON("POST /kept-and-more", redoubt.Members, s.keptAndMore),
+		redoubt.JSON("POST /remembered", redoubt.Members, s.remembered),
 		redoubt.JSON("POST /computed", redoubt.Members, computed),
 		redoubt.JSON("POST /literal", redoubt.Members, func(ctx context.Context, who layer.Principal, i in) (out, error) {
 			return s.place(ctx, who, i)
@@ -259,4 +265,34 @@ func (s *shop) assured(ctx context.Context, who layer.Principal, i in) (out, err
 	return action.DoAssured(ctx, s.db, who, "x", layer.Assurance{Level: "mfa"}, func(tx *action.Tx) (out, error) {
 		return out{}, s.ids.SignOut(who)
 	})
+}
+
+// kept: what asks the gate by itself may come before.
+func (s *shop) kept(ctx context.Context, who layer.Principal, i in) (out, error) {
+	ids, err := s.files.KeepAll(ctx, who, i.Name)
+	if err != nil {
+		return out{}, err
+	}
+	done, err := s.place(ctx, who, i)
+	if err != nil {
+		s.files.Drop(ctx, who, ids...)
+	}
+	return done, err
+}
+
+func (s *shop) keptOnly(ctx context.Context, who layer.Principal, i in) (out, error) {
+	_, err := s.files.KeepAll(ctx, who, i.Name)
+	return out{}, err
+}
+
+func (s *shop) keptAndMore(ctx context.Context, who layer.Principal, i in) (out, error) {
+	if _, err := s.files.KeepAll(ctx, who, i.Name); err != nil {
+		return out{}, err
+	}
+	return out{}, s.ids.SignOut(who) // want `Service\.SignOut: "POST /kept-and-more"`
+}
+
+func (s *shop) remembered(ctx context.Context, who layer.Principal, i in) (out, error) {
+	s.files.Remember(i.Name) // want `Files\.Remember: "POST /remembered"`
+	return s.place(ctx, who, i)
 }
