@@ -3,6 +3,8 @@
 package commons
 
 import (
+	"context"
+
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/backbone/migrate"
 	"github.com/redoubt-dev/redoubt/commons/account"
@@ -15,6 +17,8 @@ import (
 	"github.com/redoubt-dev/redoubt/commons/shop"
 	"github.com/redoubt-dev/redoubt/commons/web"
 	"github.com/redoubt-dev/redoubt/layer/identity"
+	"github.com/redoubt-dev/redoubt/layer/input/egress"
+	"github.com/redoubt-dev/redoubt/layer/input/egress/unfurl"
 )
 
 // App is Commons, as it declares itself.
@@ -61,7 +65,7 @@ func start(p redoubt.Parts) (redoubt.Routes, error) {
 	}
 	routes := redoubt.Routes{Pages: site, Assets: site.Assets()}
 	routes.Routes = append(routes.Routes, attachment.New(p.Files).Routes()...)
-	routes.Routes = append(routes.Routes, community.New(p.DB, p.Files, p.Links).Routes()...)
+	routes.Routes = append(routes.Routes, community.New(p.DB, p.Files, look(p.Links)).Routes()...)
 	routes.Routes = append(routes.Routes, course.New(p.DB, p.Files).Routes()...)
 	routes.Routes = append(routes.Routes, bookmark.New(p.DB).Routes()...)
 	routes.Routes = append(routes.Routes, shop.New(p.DB).Routes()...)
@@ -73,4 +77,12 @@ func start(p redoubt.Parts) (redoubt.Routes, error) {
 	routes.Routes = append(routes.Routes, directory.New(p).Routes()...)
 	routes.Routes = append(routes.Routes, account.New(p.DB, p.Identity, p.Files, p.Provider).Routes()...)
 	return routes, nil
+}
+
+// look says what is behind a link, if anything may be asked.
+func look(links *egress.Client) community.Look {
+	if links == nil {
+		return nil
+	}
+	return func(ctx context.Context, link string) (unfurl.Preview, error) { return unfurl.Read(ctx, links, link) }
 }

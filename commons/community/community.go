@@ -13,7 +13,7 @@ import (
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/audit"
 	"github.com/redoubt-dev/redoubt/layer/gate/action"
-	"github.com/redoubt-dev/redoubt/layer/input/egress"
+	"github.com/redoubt-dev/redoubt/layer/input/egress/unfurl"
 	"github.com/redoubt-dev/redoubt/layer/input/file"
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
@@ -27,12 +27,15 @@ var Schema embed.FS
 type Community struct {
 	db    *rls.DB
 	files *file.Files
-	links *egress.Client // nil for no previews of links
+	look  Look
 }
 
-// New makes a Community. Without links, no post shows what its first link leads to.
-func New(db *rls.DB, files *file.Files, links *egress.Client) *Community {
-	return &Community{db, files, links}
+// A Look says what is behind a link: unfurl.Read with a client of layer/input/egress.
+type Look func(ctx context.Context, link string) (unfurl.Preview, error)
+
+// New makes a Community. If look is nil, no post shows what its first link leads to.
+func New(db *rls.DB, files *file.Files, look Look) *Community {
+	return &Community{db, files, look}
 }
 
 // Routes declares everything the outside may ask of the community, and who may ask it.

@@ -11,7 +11,6 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/audit"
 	"github.com/redoubt-dev/redoubt/layer/gate/action"
 	"github.com/redoubt-dev/redoubt/layer/input"
-	"github.com/redoubt-dev/redoubt/layer/input/egress/unfurl"
 	"github.com/redoubt-dev/redoubt/layer/input/file"
 	"github.com/redoubt-dev/redoubt/layer/input/richtext"
 	"github.com/redoubt-dev/redoubt/layer/rls"
@@ -172,12 +171,12 @@ const linkWait = 3 * time.Second
 // introduce adds to a post that is there what its first link leads to. A page that does not answer, or may not be asked, takes nothing from it.
 func (c *Community) introduce(ctx context.Context, who layer.Principal, post Post, links []string) Post {
 	first := slices.IndexFunc(links, func(address string) bool { return strings.HasPrefix(address, "https://") })
-	if c.links == nil || first < 0 {
+	if c.look == nil || first < 0 {
 		return post
 	}
 	asking, cancel := context.WithTimeout(ctx, linkWait)
 	defer cancel()
-	said, err := unfurl.Read(asking, c.links, links[first])
+	said, err := c.look(asking, links[first])
 	if err != nil || said.Title == "" {
 		return post
 	}
