@@ -127,6 +127,7 @@ type Server struct {
 	mux       *http.ServeMux
 	files     *file.Files
 	spool     *input.Spool
+	uploading turnstile
 	wide      map[string]transport.Bounds // by pattern, of routes that need more than the usual
 	openapi   []byte
 	handler   http.Handler
@@ -144,7 +145,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("redoubt: DB, Identity and App.Start are required")
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, routes: map[string]Route{}, machines: map[string]bool{}, notices: map[string]string{}, mux: http.NewServeMux(),
-		wide: map[string]transport.Bounds{}}
+		wide: map[string]transport.Bounds{}, uploading: turnstile{count: map[string]int{}}}
 	var err error
 	if s.page, err = page.New(page.Config{Key: cfg.ClaimsKey, Administers: cfg.Identity.Administers}); err != nil {
 		return nil, err

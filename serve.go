@@ -122,6 +122,13 @@ func (c *call) through() (err error) {
 	if err = c.s.gate.Check(c.route.Pattern, c.who); err != nil {
 		return err
 	}
+	if c.route.uploads() {
+		leave, err := c.s.uploading.enter(c.who)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
 	in := c.fresh()
 	if err = c.route.schema.Bind(c.bound(), input.Limits{Spool: c.s.spool}, c.target(in)); err != nil {
 		return err

@@ -1,7 +1,9 @@
 package redoubt
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -118,3 +120,32 @@ func (c *call) download(out *file.Content) error {
 	http.ServeContent(c.w, c.r, "", time.Time{}, out)
 	return nil
 }
+
+// uploadsEach is how many requests with files one caller may have under way: the spool is everybody's.
+const uploadsEach = 8
+
+// A turnstile counts the requests with files that are under way, by whoever sends them.
+type turnstile struct {
+	mu    sync.Mutex
+	count map[string]int
+}
+
+// enter lets one more in, or refuses. Who is let in calls leave.
+func (t *turnstile) enter(who layer.Principal) (leave func(), err error) {
+	caller := cmp.Or(string(who.Person()), who.CredentialID()) // a machine is no person; strangers share one name
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.count[caller] >= uploadsEach {
+		return nil, &layer.Refusal{By: layer.Input, Reason: layer.Limited, Public: "You are sending as many files at once as one may. Please wait until one has arrived.", Cause: errManyUploads}
+	}
+	t.count[caller]++
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.count[caller]--; t.count[caller] == 0 {
+			delete(t.count, caller)
+		}
+	}, nil
+}
+
+var errManyUploads = errors.New("one caller's uploads at once")

@@ -23,7 +23,7 @@ var plainPeople = []string{
 // plainTables is made once in each of the schemas, whose name takes the place of {s}.
 var plainTables = []string{
 	`create schema {s}`,
-	`create table {s}.profile (organization_id uuid not null, id uuid not null, display_name text not null, primary key (organization_id, id))`,
+	`create table {s}.profile (organization_id uuid not null, id uuid not null, display_name text not null, avatar_id uuid, primary key (organization_id, id))`,
 	`create table {s}.product (organization_id uuid not null, id uuid not null, name text not null, price_cents bigint not null, active boolean not null, primary key (organization_id, id))`,
 	`create table {s}.order_ (organization_id uuid not null, id uuid not null default gen_random_uuid(), buyer_id uuid,
 	   buyer_name text generated always as (case when buyer_id is null then '[Deleted User]' end) stored, product_id uuid not null, product_name text not null,
@@ -42,10 +42,16 @@ var plainTables = []string{
 	`create index on {s}.order_ (organization_id, product_id)`,
 	`create table {s}.post (organization_id uuid not null, id uuid not null default gen_random_uuid(), author_id uuid,
 	   author_name text generated always as (case when author_id is null then '[Deleted User]' end) stored, body text not null check (length(body) between 1 and 5000),
-	   created_at timestamptz not null default now(), edited_at timestamptz, primary key (organization_id, id),
+	   html text not null default '' check (length(html) <= 60000), created_at timestamptz not null default now(), edited_at timestamptz, primary key (organization_id, id),
 	   foreign key (organization_id, author_id) references {s}.profile (organization_id, id))`,
 	`create index on {s}.post (organization_id, created_at desc, id desc)`,
 	`create index on {s}.post (organization_id, author_id)`,
+	`create table {s}.attachment (organization_id uuid not null, id uuid not null, name text not null, kind text not null, size bigint not null, width int, height int, primary key (organization_id, id))`,
+	`create table {s}.post_file (organization_id uuid not null, post_id uuid not null, file_id uuid not null, position int not null, inline bool not null, primary key (organization_id, post_id, file_id),
+	   foreign key (organization_id, post_id) references {s}.post (organization_id, id) on delete cascade,
+	   foreign key (organization_id, file_id) references {s}.attachment (organization_id, id))`,
+	`create table {s}.post_link (organization_id uuid not null, post_id uuid not null, url text not null, title text not null, description text not null, site text not null, primary key (organization_id, post_id),
+	   foreign key (organization_id, post_id) references {s}.post (organization_id, id) on delete cascade)`,
 	`create table {s}.comment (organization_id uuid not null, id uuid not null default gen_random_uuid(), post_id uuid not null, author_id uuid,
 	   author_name text generated always as (case when author_id is null then '[Deleted User]' end) stored, body text not null,
 	   created_at timestamptz not null default now(), primary key (organization_id, id),
@@ -98,6 +104,9 @@ var conventionalPolicies = []string{
 	`alter table conventional.product enable row level security`,
 	`alter table conventional.order_ enable row level security`,
 	`alter table conventional.post enable row level security`,
+	`alter table conventional.attachment enable row level security`,
+	`alter table conventional.post_file enable row level security`,
+	`alter table conventional.post_link enable row level security`,
 	`alter table conventional.comment enable row level security`,
 	`alter table conventional.post_like enable row level security`,
 	`alter table conventional.bookmark enable row level security`,
@@ -105,6 +114,9 @@ var conventionalPolicies = []string{
 	`create policy tenant on conventional.product using (organization_id = (select current_setting('app.organization')::uuid))`,
 	`create policy tenant on conventional.order_ using (organization_id = (select current_setting('app.organization')::uuid))`,
 	`create policy tenant on conventional.post using (organization_id = (select current_setting('app.organization')::uuid))`,
+	`create policy tenant on conventional.attachment using (organization_id = (select current_setting('app.organization')::uuid))`,
+	`create policy tenant on conventional.post_file using (organization_id = (select current_setting('app.organization')::uuid))`,
+	`create policy tenant on conventional.post_link using (organization_id = (select current_setting('app.organization')::uuid))`,
 	`create policy tenant on conventional.comment using (organization_id = (select current_setting('app.organization')::uuid))`,
 	`create policy tenant on conventional.post_like using (organization_id = (select current_setting('app.organization')::uuid))`,
 	`create policy tenant on conventional.bookmark using (organization_id = (select current_setting('app.organization')::uuid))`,
@@ -142,6 +154,8 @@ var auditTrail = []string{
 	 end $$`,
 	`create trigger audit_row after insert or update or delete on audited.order_ for each row execute function audited.row()`,
 	`create trigger audit_row after insert or update or delete on audited.post for each row execute function audited.row()`,
+	`create trigger audit_row after insert or update or delete on audited.post_file for each row execute function audited.row()`,
+	`create trigger audit_row after insert or update or delete on audited.post_link for each row execute function audited.row()`,
 	`create function audited.append(category text, action text, entity text, entity_id text, changes jsonb default '{}') returns void
 	 volatile security definer set search_path = pg_catalog, pg_temp language plpgsql as $$
 	 begin
@@ -186,7 +200,7 @@ func (w *world) admit() (all []string) {
 		all = append(all, "create role "+role+" login password '"+w.password[role]+"'", // made by rand.Text: letters and digits
 			"grant usage on schema bare, conventional, audited to "+role,
 			"grant select, insert, update, delete on all tables in schema public, bare, conventional to "+role,
-			"grant select, insert, update, delete on audited.profile, audited.product, audited.order_, audited.post, audited.comment, audited.post_like, audited.bookmark to "+role)
+			"grant select, insert, update, delete on audited.profile, audited.product, audited.order_, audited.post, audited.post_file, audited.post_link, audited.attachment, audited.comment, audited.post_like, audited.bookmark to "+role)
 	}
 	return append(all, "alter role "+whereRole+" set statement_timeout = '5s'", "alter role "+whereRole+" set lock_timeout = '2s'",
 		"alter role "+whereRole+" set idle_in_transaction_session_timeout = '10s'")

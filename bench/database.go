@@ -37,7 +37,7 @@ const (
  order by o.created_at desc, o.id desc limit $3`
 	enteredInsertOrder = `insert into order_ (product_id, quantity, notes) values ($1, $2, $3) returning id`
 	enteredInsertPost  = `insert into post (body) values ($1) returning id`
-	enteredUpdatePost  = `update post set body = $2, edited_at = now() where id = $1`
+	enteredUpdatePost  = `update post set body = $2, html = $3, edited_at = now() where id = $1`
 )
 
 // visit is what the application says about where a request came from, as long as it usually is.
@@ -80,7 +80,7 @@ var entered = []trip{
 	}},
 	{name: "enter, update post", queue: func(b *pgx.Batch, a asker, n int) {
 		a.enterWriting(b)
-		b.Queue(enteredUpdatePost, a.post(n), changedText(n))
+		b.Queue(enteredUpdatePost, a.post(n), changedText(n), "")
 	}},
 }
 
@@ -93,7 +93,7 @@ var handWritten = []trip{
 		b.Queue(handInsertOrder, a.organization, a.profile, a.product, 2, words)
 	}},
 	{name: "update post", queue: func(b *pgx.Batch, a asker, n int) {
-		b.Queue(handUpdatePost, a.organization, a.profile, a.post(n), changedText(n))
+		b.Queue(handUpdatePost, a.organization, a.profile, a.post(n), changedText(n), "")
 	}},
 }
 

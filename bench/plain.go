@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/layer/input/richtext"
 )
 
 // The servers that Redoubt is measured against, as a good programmer in a hurry writes them: net/http, pgx, SQL by hand. They
@@ -38,17 +39,21 @@ type (
 		RefundedAt  *time.Time `json:"refunded_at"`
 	}
 	post struct {
-		ID         string     `json:"id"`
-		AuthorID   *string    `json:"author_id"`
-		Author     string     `json:"author"`
-		Body       string     `json:"body"`
-		CreatedAt  time.Time  `json:"created_at"`
-		EditedAt   *time.Time `json:"edited_at"`
-		Likes      int        `json:"likes"`
-		Liked      bool       `json:"liked"`
-		Bookmarked bool       `json:"bookmarked"`
-		Comments   int        `json:"comments"`
-		Mine       bool       `json:"mine"`
+		ID             string           `json:"id"`
+		AuthorID       *string          `json:"author_id"`
+		Author         string           `json:"author"`
+		AuthorAvatarID *string          `json:"author_avatar_id"`
+		Body           string           `json:"body"`
+		HTML           string           `json:"html"`
+		Files          []map[string]any `json:"files"`
+		Link           map[string]any   `json:"link"`
+		CreatedAt      time.Time        `json:"created_at"`
+		EditedAt       *time.Time       `json:"edited_at"`
+		Likes          int              `json:"likes"`
+		Liked          bool             `json:"liked"`
+		Bookmarked     bool             `json:"bookmarked"`
+		Comments       int              `json:"comments"`
+		Mine           bool             `json:"mine"`
 	}
 )
 
@@ -86,13 +91,15 @@ const conventionalSet = `select set_config('app.organization', $1, true), set_co
 // who asks: policies do, and columns' defaults.
 const (
 	barePlace = `with changed as (insert into order_ (organization_id, buyer_id, product_id, quantity, notes) values ($1, $2, $3, $4, $5) returning *) ` + ordersOf + `$2` + ordersFrom + `changed` + ordersJoin
-	bareEdit  = `with changed as (` + handUpdatePost + ` returning *) ` + postsOf + `$2` + postsMarked + `$2` + postsCounted + `$2` + postsFrom + `changed` + postsJoin
+	bareEdit  = `with changed as (` + handUpdatePost + ` returning *), unfiled as (delete from post_file where organization_id = $1 and post_id = $3),
+		unlinked as (delete from post_link where organization_id = $1 and post_id = $3) ` + postsOf + `$2` + postsMarked + `$2` + postsCounted + `$2` + postsFrom + `changed` + postsJoin
 
 	settingProfile     = `(select current_setting('app.profile')::uuid)`
 	conventionalOrder  = ordersOf + settingProfile + ordersFrom + `order_` + ordersJoin + ` where o.id = $1`
 	conventionalOrders = ordersOf + settingProfile + ordersFrom + `order_` + ordersJoin + ` order by o.created_at desc, o.id desc limit $1`
 	conventionalPlace  = `with changed as (insert into order_ (product_id, quantity, notes) values ($1, $2, $3) returning *) ` + ordersOf + settingProfile + ordersFrom + `changed` + ordersJoin
-	conventionalEdit   = `with changed as (update post set body = $2, edited_at = now() where id = $1 returning *) ` +
+	conventionalEdit   = `with changed as (update post set body = $2, html = $3, edited_at = now() where id = $1 returning *), unfiled as (delete from post_file where post_id = $1),
+		unlinked as (delete from post_link where post_id = $1) ` +
 		postsOf + settingProfile + postsMarked + settingProfile + postsCounted + settingProfile + postsFrom + `changed` + postsJoin
 )
 
@@ -169,9 +176,12 @@ func (s *plainServer) place(w http.ResponseWriter, r *http.Request) {
 
 func (s *plainServer) edit(w http.ResponseWriter, r *http.Request) {
 	in, ok := body[editPost](w, r)
-	args := []any{r.PathValue("id"), in.Body}
+	text, err := richtext.FromMarkdown("body", in.Body)
+	args := []any{r.PathValue("id"), text.Source, text.HTML}
 	switch {
 	case !ok:
+	case err != nil:
+		http.Error(w, "not readable", http.StatusBadRequest)
 	case s.conventional:
 		answer(s, w, r, http.StatusOK, conventionalEdit, args, scanPost, first)
 	default:
@@ -230,7 +240,7 @@ func scanOrder(rows pgx.Rows, o *order) error {
 }
 
 func scanPost(rows pgx.Rows, p *post) error {
-	return rows.Scan(&p.ID, &p.AuthorID, &p.Author, &p.Body, &p.CreatedAt, &p.EditedAt, &p.Likes, &p.Liked, &p.Bookmarked, &p.Comments, &p.Mine)
+	return rows.Scan(&p.ID, &p.AuthorID, &p.Author, &p.AuthorAvatarID, &p.Body, &p.HTML, &p.Files, &p.Link, &p.CreatedAt, &p.EditedAt, &p.Likes, &p.Liked, &p.Bookmarked, &p.Comments, &p.Mine)
 }
 
 // ---- who asks ----

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/input/richtext"
 )
 
 // The comparator that isolates isolation: the application inside all of Redoubt's layers, but for four routes, which read and
@@ -42,7 +43,9 @@ const (
 	handInsertOrder = `insert into order_ (organization_id, buyer_id, product_id, quantity, notes) values ($1, $2, $3, $4, $5) returning id`
 	handInsertPost  = `insert into post (organization_id, author_id, body) values ($1, $2, $3) returning id`
 	handPostAuthor  = `select coalesce(author_id::text, '') from post where organization_id = $1 and id = $2`
-	handUpdatePost  = `update post set body = $4, edited_at = now() where organization_id = $1 and author_id = $2 and id = $3`
+	handUpdatePost  = `update post set body = $4, html = $5, edited_at = now() where organization_id = $1 and author_id = $2 and id = $3`
+	handStripFiles  = `delete from post_file where organization_id = $1 and post_id = $2`
+	handStripLink   = `delete from post_link where organization_id = $1 and post_id = $2`
 	handPost        = postsOf + `$2` + postsMarked + `$2` + postsCounted + `$2` + postsFrom + `post` + postsJoin + ` where p.organization_id = $1 and p.id = $3`
 	handAppend      = `select append('payment', 'order.placed', 'order', $1)`
 )
@@ -57,7 +60,12 @@ select o.id, o.product_id, o.product_name, coalesce(b.display_name, o.buyer_name
 	ordersJoin = ` o left join profile b on b.organization_id = o.organization_id and b.id = o.buyer_id`
 
 	postsOf = `
-select p.id, p.author_id, coalesce(a.display_name, p.author_name) as author, p.body, p.created_at, p.edited_at,
+select p.id, p.author_id, coalesce(a.display_name, p.author_name) as author, a.avatar_id as author_avatar_id, p.body, p.html,
+       (select coalesce(jsonb_agg(to_jsonb(f) || jsonb_build_object('inline', h.inline) order by h.position), '[]')
+          from post_file h join attachment f on f.organization_id = h.organization_id and f.id = h.file_id
+         where h.organization_id = p.organization_id and h.post_id = p.id) as files,
+       (select jsonb_build_object('url', k.url, 'title', k.title, 'description', k.description, 'site', k.site) from post_link k where k.organization_id = p.organization_id and k.post_id = p.id) as link,
+       p.created_at, p.edited_at,
        (select count(*) from post_like l where l.organization_id = p.organization_id and l.post_id = p.id) as likes,
        exists (select from post_like l where l.organization_id = p.organization_id and l.post_id = p.id and l.profile_id = `
 	postsMarked = `) as liked,
@@ -165,6 +173,10 @@ func (h *hand) place(ctx context.Context, who layer.Principal, in placeOrder) (o
 
 func (h *hand) edit(ctx context.Context, who layer.Principal, in editPost) (post, error) {
 	return change(ctx, h, who, "posts:write", func(conn *pgxpool.Conn, _ *pgx.Batch) (p post, err error) {
+		text, err := richtext.FromMarkdown("body", in.Body)
+		if err != nil {
+			return p, err
+		}
 		author, err := single[string](ctx, conn, handPostAuthor, who.Organization(), in.ID)
 		if err != nil {
 			return p, err
@@ -172,8 +184,13 @@ func (h *hand) edit(ctx context.Context, who layer.Principal, in editPost) (post
 		if author != string(who.Profile()) {
 			return p, errNotTheirs
 		}
-		if _, err := conn.Exec(ctx, handUpdatePost, who.Organization(), who.Profile(), in.ID, in.Body); err != nil {
+		if _, err := conn.Exec(ctx, handUpdatePost, who.Organization(), who.Profile(), in.ID, text.Source, text.HTML); err != nil {
 			return p, err
+		}
+		for _, sql := range []string{handStripFiles, handStripLink} {
+			if _, err := conn.Exec(ctx, sql, who.Organization(), in.ID); err != nil {
+				return p, err
+			}
 		}
 		return single[post](ctx, conn, handPost, who.Organization(), who.Profile(), in.ID)
 	})

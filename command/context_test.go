@@ -15,7 +15,7 @@ func TestDBContext(t *testing.T) { // SYSTEM D2
 	c := server(t)
 	admin := c.ConnString("postgres", "hunter2", "postgres")
 	if _, err := migrate.Run(t.Context(), migrate.Config{Admin: admin, Lines: redoubt.LayerSchema(),
-		Migrator: func() string { return c.ConnString("redoubt_migrator", "hunter2", "postgres") }}); err != nil {
+		Migrator: func() string { return c.ConnString("redoubt_migrator", "hunter2", "postgres") }, Roles: map[string]string{"redoubt_migrator": "hunter2"}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {

@@ -142,7 +142,8 @@ func TestAFileIsSeenByWhoSeesWhatHoldsIt(t *testing.T) { // SYSTEM N2, A5, D1
 	carol.Browser().Get(at).OK()
 	dave.Get(at).NotFound(layer.RLS)
 	dave.Get(at + "/small").NotFound(layer.RLS)
-	w.Stranger().Get(at).Refused(401, layer.GateRoute)
+	w.Stranger().Get(at).Refused(303, layer.GateRoute) // a link leads a person to sign in
+	w.Stranger().Get("/api/v1"+at).Refused(401, layer.GateRoute)
 	carol.WithKey("posts:read").Get(at).Refused(403, layer.GateRoute)
 	bob.Delete("/api/v1" + at).NotFound(layer.RLS) // the post holds it
 

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/net/html"
 
+	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/commons"
 	"github.com/redoubt-dev/redoubt/commons/account"
 	"github.com/redoubt-dev/redoubt/commons/community"
@@ -70,7 +71,22 @@ func TestNamesOfPeople(t *testing.T) { // SYSTEM N4, I2
 	}
 }
 
-// Two names are one if they differ by the case of their letters, and never because one reads as a pattern.
+// Nobody is called what nobody sees, or what stands in the place of somebody who is gone.
+func TestNamesThatAreNone(t *testing.T) { // SYSTEM I2, I8
+	w := layertest.World(t, commons.App)
+	bob := w.Member("Acme")
+	for _, name := range []string{"[Deleted User]", "[deleted user]", "[Deleted\u200b User]", "［Deleted User］", "\u00a0", "\u3164", "\u2800", "\u200b", "\ufeff", "\u00ad\u00a0\u2060"} {
+		var p redoubt.Problem
+		bob.Put("/api/v1/me", kv{"display_name": name}).Status(http.StatusUnprocessableEntity).JSON(&p)
+		if p.Field("display_name") == "" {
+			t.Errorf("%q: %+v", name, p)
+		}
+	}
+	bob.Put("/api/v1/me", kv{"display_name": "Deleted User"}).OK()
+	bob.Put("/api/v1/me", kv{"display_name": "\u00a0Bob\u00a0"}).OK()
+}
+
+// Two names are one if they differ by the case of their letters, or by what nobody sees, and never because one reads as a pattern.
 func TestNamesThatAreOne(t *testing.T) { // SYSTEM N4, I2
 	w := layertest.World(t, commons.App)
 	bob, carol := w.Member("Acme"), w.Member("Acme")
@@ -79,6 +95,7 @@ func TestNamesThatAreOne(t *testing.T) { // SYSTEM N4, I2
 		same       bool
 	}{
 		{"Plain", "pLAIN", true}, {"É %", "é %", true}, {"'X'", "'x'", true}, {"Ж_", "ж_", true}, {"ＡＢ", "ａｂ", true}, {"Σ\\", "σ\\", true},
+		{"Ann", "An\u200bn", true}, {"\u00c5", "A\u030a", true}, {"ﬁn", "fin", true}, {"Ｅve", "Eve", true}, {"a\u3164b", "ab", true}, {"a\u2800b", "ab", true}, {"👍\ufe0f", "👍", true},
 		{"a_b", "axb", false}, {"100%", "100 percent", false}, {"%", "anything", false}, {"_", "x", false}, {"[a-z]", "b", false}, {".*", "x", false},
 		{`\`, `\\`, false}, {`'`, `''`, false}, {"x", "x'", false}, {"ß", "ss", false}, {"admin", "аdmin", false}, {"(?i)x", "X", false}, {"NULL", "null ", false},
 	} {

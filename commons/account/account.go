@@ -157,13 +157,18 @@ func (a *Account) change(ctx context.Context, who layer.Principal, in WriteProfi
 	})
 }
 
-// taken puts the database's refusal of a second "alice" beside the field that it is about.
+// taken puts the database's refusal of a second "alice", or of a name that nobody could see, beside the field that it is about.
 func taken(err error) error {
-	if refusal, ok := err.(*layer.Refusal); ok && refusal.Reason == layer.Conflict {
-		refusal.Public = "Some fields need attention."
-		refusal.Fields = []layer.Field{{Name: "display_name", Detail: "is taken by another member"}}
+	refusal, ok := err.(*layer.Refusal)
+	if !ok || refusal.Reason != layer.Conflict && refusal.Reason != layer.Invalid {
+		return err
 	}
-	return err
+	refusal.Public = "Some fields need attention."
+	refusal.Fields = []layer.Field{{Name: "display_name", Detail: "is taken by another member"}}
+	if refusal.Reason == layer.Invalid { // the schema leaves nothing else for the database to say no to
+		refusal.Fields[0].Detail = "must be a name that can be seen, and nobody else's"
+	}
+	return refusal
 }
 
 // Me is the caller, as a program reads it.

@@ -110,6 +110,7 @@ var written = lists{
 		{"commons/web", xnet + forTests}:         "reads pages as a tree instead of as text",
 		{"layer/perimeter", xnet + forTests}:     "writes HTTP/2 frames that no honest client sends",
 
+		{"commons", xnet + forTests}:                                      "reads pages back as a browser would, to find that stored text is unchanged",
 		{"layer/input", oracle + forTests}:                                "judges values by the documents that we emit, as a stranger to our validator",
 		{"layer/input/egress", ssrf}:                                      "judges addresses at the moment of connecting, by a table that is not ours",
 		{"layer/input/egress", xnet}:                                      "knows which letters a host name may have, and how they are spelled in ASCII",

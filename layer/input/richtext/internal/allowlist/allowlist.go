@@ -71,7 +71,7 @@ const FileRoute = "/files/"
 // The bounds of one text (SYSTEM T6).
 const (
 	MaxRunes    = 20_000    // characters of source
-	MaxSource   = 64 << 10  // bytes of source
+	MaxSource   = 80_000    // bytes of source: as many characters as MaxRunes, of whatever length
 	MaxHTML     = 256 << 10 // bytes of HTML, before and after cleaning
 	MaxDepth    = 24        // elements within elements; what is deeper loses its tags and keeps its text
 	MaxElements = 2000      // elements of a text; each has two tags at most
