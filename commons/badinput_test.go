@@ -502,11 +502,27 @@ func TestTooManyFilesArriveAtOnce(t *testing.T) { // SYSTEM T6
 	bob, carol := w.Member("Acme"), w.Member("Acme").WithKey()
 	var slow []*io.PipeWriter
 	var all sync.WaitGroup
-	begin := func(who *layertest.Caller, times int) {
+	var arriving atomic.Int32
+	// begin sends the first byte of so many files, and waits until all in all so many are being read.
+	begin := func(who *layertest.Caller, times int, until int32) {
+		defer func() {
+			for range 1000 {
+				if arriving.Load() >= until {
+					return
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			t.Errorf("%d files are arriving, want %d", arriving.Load(), until)
+		}()
 		for range times {
 			r := who.Request(http.MethodPost, "/api/v1/files", layertest.File{Type: "image/png", Content: picture()})
 			body, writer := io.Pipe()
 			r.Body, slow = body, append(slow, writer)
+			go func() {
+				if _, err := writer.Write([]byte("\x89")); err == nil {
+					arriving.Add(1)
+				}
+			}()
 			all.Go(func() {
 				defer func() { _ = recover() }() // a test that has failed breaks off what it began
 				who.Do(r)
@@ -526,12 +542,12 @@ func TestTooManyFilesArriveAtOnce(t *testing.T) { // SYSTEM T6
 		return resp
 	}
 	keyed := bob.WithKey()
-	begin(keyed, 12) // of which eight are let in
+	begin(keyed, 12, 8)
 	until(keyed).Refused(http.StatusTooManyRequests, layer.Input)
 	upload(bob.SignIn("Acme").WithKey()).Refused(http.StatusTooManyRequests, layer.Input) // another key is the same person
 	upload(carol).Created()
-	for range 8 { // more than 64 in all
-		begin(w.Member("Acme").WithKey(), 12)
+	for i := range 7 { // 64 in all
+		begin(w.Member("Acme").WithKey(), 12, int32(8*(i+2)))
 	}
 	refused := until(carol)
 	carol.Get("/api/v1/posts").OK()
@@ -605,6 +621,7 @@ func pour(c net.Conn) error {
 func silent(net.Conn) error { return nil }
 
 func TestTheSlowAndTheEndless(t *testing.T) { // SYSTEM T6
+	t.Parallel() // it waits for slow clients
 	w := layertest.World(t, commons.App)
 	bob, carol := w.Member("Acme"), w.Member("Acme").WithKey()
 	at, err := url.Parse(layertest.Origin)

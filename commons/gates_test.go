@@ -222,6 +222,7 @@ func render(all []row) string {
 }
 
 func TestTheMatrixOfRolesAndRoutes(t *testing.T) { // SYSTEM A1, A4, A5, A6
+	t.Parallel() // with organizations of its own
 	all := newMatrix(t).rows()
 	for _, fault := range untrue(all) {
 		t.Error(fault)

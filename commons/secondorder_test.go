@@ -461,6 +461,7 @@ func marked(o *ground, id string, said saying) {
 // ---- the tests ----
 
 func TestStoredTextStaysText(t *testing.T) { // SYSTEM N4
+	t.Parallel() // with a database of its own
 	o := newGround(t)
 	settle(t, o.w, "Globex")
 	theirs := fingerprint(t, o.admin, tables(t, o.admin), o.w.Organization("Globex"))

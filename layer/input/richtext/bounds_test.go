@@ -28,8 +28,8 @@ func TestSourcesAreBounded(t *testing.T) { // SYSTEM N3, T6
 	for _, c := range []struct{ name, source, want string }{
 		{"as many characters as may be", times(20_000, "é"), ""},
 		{"one character too many", times(20_001, "a"), "must have at most 20000 characters"},
-		{"as many bytes as may be", times(16384, "\U0001f600"), ""},
-		{"too many bytes of few characters", times(16385, "\U0001f600"), "must have at most 65536 bytes"},
+		{"as many bytes as may be", times(20_000, "\U0001f600"), ""},
+		{"too many bytes, whatever they are", times(80_001, "\xff"), "must have at most 80000 bytes"},
 		{"bytes that are not text", "a\xff", "must be text in UTF-8"},
 		{"text that turns the line around", "a\u202eb", "must not contain control characters, nor such as change the direction of text"},
 		{"a character that no column takes", "a\x00b", "must not contain control characters, nor such as change the direction of text"},
