@@ -122,18 +122,11 @@ func (c *call) through() (err error) {
 	if err = c.s.gate.Check(c.route.Pattern, c.who); err != nil {
 		return err
 	}
-	if c.route.uploads() {
-		leave, err := c.s.uploading.enter(c.who)
-		if err != nil {
-			return err
-		}
-		defer leave()
-	}
-	in := c.fresh()
-	if err = c.route.schema.Bind(c.bound(), input.Limits{Spool: c.s.spool}, c.target(in)); err != nil {
+	in, release, err := c.bind(c.bound())
+	if err != nil {
 		return err
 	}
-	defer c.route.schema.Release(in.Interface())
+	defer release()
 	if err = c.token(); err != nil {
 		return err
 	}
@@ -146,6 +139,22 @@ func (c *call) through() (err error) {
 		return err
 	}
 	return c.answer(out)
+}
+
+// bind reads what r says. Files are in the spool until release, and one caller's place among those who send some is taken so long.
+func (c *call) bind(r *http.Request) (in reflect.Value, release func(), err error) {
+	leave := func() {}
+	if c.route.uploads() {
+		if leave, err = c.s.uploading.enter(c.who); err != nil {
+			return in, nil, err
+		}
+	}
+	in = c.fresh()
+	if err = c.route.schema.Bind(r, input.Limits{Spool: c.s.spool}, c.target(in)); err != nil {
+		leave()
+		return in, nil, err
+	}
+	return in, func() { c.route.schema.Release(in.Interface()); leave() }, nil
 }
 
 // fresh is an empty value of what the route takes.

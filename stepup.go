@@ -11,7 +11,6 @@ import (
 
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/identity"
-	"github.com/redoubt-dev/redoubt/layer/input"
 	"github.com/redoubt-dev/redoubt/layer/transport"
 )
 
@@ -168,11 +167,11 @@ func (c *call) fitting() error {
 	if c.fits {
 		return nil
 	}
-	in := c.fresh()
-	if err := c.route.schema.Bind(c.r, input.Limits{Spool: c.s.spool}, c.target(in)); err != nil {
+	_, release, err := c.bind(c.r)
+	if err != nil {
 		return err
 	}
-	defer c.route.schema.Release(in.Interface()) // a file has to be chosen again
+	defer release() // a file has to be chosen again
 	return c.token()
 }
 

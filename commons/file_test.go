@@ -263,6 +263,37 @@ func TestTheSameContentIsStoredOnce(t *testing.T) { // SYSTEM N2, D1
 	}
 }
 
+// What examination finds depends on the ending of a name, so that what was taken under one is not taken under another unseen.
+func TestTheSameContentUnderAnotherEnding(t *testing.T) { // SYSTEM N2
+	w := layertest.World(t, commons.App)
+	bob, carol := w.Member("Acme"), w.Member("Acme")
+	table := layertest.File{Type: "text/plain", Content: []byte("a,b\n1,2\n")}
+	for name, want := range map[string]string{"a.txt": "text/plain", "a.csv": "text/csv"} {
+		id := one(bob.Post("/api/v1/files?name="+name, table))[0]
+		if got := bob.Get("/files/" + id).OK().Header; !strings.HasPrefix(got.Get("Content-Type"), want) || got.Get("Content-Disposition") != "attachment; filename="+name {
+			t.Errorf("%s is %s, %s", name, got.Get("Content-Type"), got.Get("Content-Disposition"))
+		}
+	}
+	carol.Post("/api/v1/files?name=a.exe", table).Refused(415, layer.Input)
+}
+
+// A text may show as many pictures as it may, and one that is not there is said beside it.
+func TestPicturesOfAText(t *testing.T) { // SYSTEM N3, A5
+	w := layertest.World(t, commons.App)
+	bob := w.Member("Acme")
+	var text strings.Builder
+	for range 50 {
+		fmt.Fprintf(&text, "![x](/files/%s)\n", uploaded(bob))
+	}
+	bob.Post("/api/v1/posts", kv{"body": text.String()}).Created()
+	for _, name := range []string{nowhere, "abc"} {
+		r := bob.Browser().Post("/posts", layertest.Multipart{Fields: url.Values{"body": {"Mine, and worth keeping ![x](/files/" + name + ")"}}})
+		if r.NotFound(layer.RLS); !strings.Contains(string(r.Body), "Mine, and worth keeping") || !strings.Contains(string(r.Body), "shows or has a file that is not here") {
+			t.Errorf("a text that shows %s is lost, or nobody says why", name)
+		}
+	}
+}
+
 func TestAPictureOfSomebody(t *testing.T) { // SYSTEM I2, I8, N2
 	w := layertest.World(t, commons.App)
 	boss, bob, carol, dave := w.Administrator("Acme"), w.Member("Acme"), w.Member("Acme"), w.Member("Globex")

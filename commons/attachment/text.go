@@ -2,6 +2,7 @@ package attachment
 
 import (
 	"context"
+	"errors"
 
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/input/richtext"
@@ -23,6 +24,15 @@ func Shown(html string, files []File) render.Markup {
 		return render.Markup{}
 	}
 	return markup
+}
+
+// Missing puts the database's refusal of a file that is not there for the writer beside the text, which is shown again then.
+func Missing(err error) error {
+	var refusal *layer.Refusal
+	if errors.As(err, &refusal) && refusal.Reason == layer.NotFound {
+		refusal.Fields = []layer.Field{{Name: "body", Detail: "shows or has a file that is not here"}}
+	}
+	return err
 }
 
 type (

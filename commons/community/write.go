@@ -162,7 +162,7 @@ func attach(tx *action.Tx, id PostID, text richtext.Document, files []file.ID) e
 		return nil
 	}
 	_, err := rls.Do(tx, insertFiles, id, text.Images, files)
-	return err
+	return attachment.Missing(err)
 }
 
 // linkWait bounds what a post waits for the page that it leads to.

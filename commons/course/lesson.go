@@ -184,7 +184,7 @@ func handOut(tx *action.Tx, id LessonID, text richtext.Document, files []file.ID
 		return nil
 	}
 	_, err := rls.Do(tx, insertFiles, id, text.Images, files)
-	return err
+	return attachment.Missing(err)
 }
 
 func (c *Courses) editLesson(ctx context.Context, who layer.Principal, in EditLesson) (Lesson, error) {

@@ -20,7 +20,7 @@ CREATE TABLE commons.post_file (
   organization_id uuid NOT NULL,
   post_id         uuid NOT NULL,
   file_id         uuid NOT NULL,
-  position        int  NOT NULL CHECK (position BETWEEN 1 AND 20),
+  position        int  NOT NULL CHECK (position BETWEEN 1 AND 100),
   inline          bool NOT NULL, -- the text shows it
   PRIMARY KEY (organization_id, post_id, file_id),
   FOREIGN KEY (organization_id, post_id) REFERENCES commons.post (organization_id, id) ON DELETE CASCADE,

@@ -44,7 +44,7 @@ CREATE TABLE commons.lesson_file (
   organization_id uuid NOT NULL,
   lesson_id       uuid NOT NULL,
   file_id         uuid NOT NULL,
-  position        int  NOT NULL CHECK (position BETWEEN 1 AND 40),
+  position        int  NOT NULL CHECK (position BETWEEN 1 AND 100),
   inline          bool NOT NULL, -- the text shows it
   PRIMARY KEY (organization_id, lesson_id, file_id),
   FOREIGN KEY (organization_id, lesson_id) REFERENCES commons.lesson (organization_id, id) ON DELETE CASCADE,

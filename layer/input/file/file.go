@@ -64,8 +64,8 @@ type ID string
 // Constraints says that an ID is a UUID.
 func (ID) Constraints() reflect.StructTag { return `format:"uuid"` }
 
-// A Recipe says which files a use of them takes, and what it makes of pictures. The same bytes by the same recipe are stored once in an
-// organization.
+// A Recipe says which files a use of them takes, and what it makes of pictures. The same bytes by the same recipe, under names
+// with the same ending, are stored once in an organization.
 type Recipe struct {
 	Name     string            // of the use, "avatar"; a recipe that changes what it makes gets another name
 	Accept   []examine.Kind    // everything else is refused, by name

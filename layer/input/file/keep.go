@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redoubt-dev/redoubt/layer"
@@ -48,7 +50,7 @@ const abandonWait = 5 * time.Second
 //
 // name is what the file is called for people, up.Name() or what came beside it: letters of one line, at most 120, without folders.
 func (f *Files) Keep(ctx context.Context, who layer.Principal, up input.Upload, name string, recipe Recipe) (ID, error) {
-	digest := recipe.digest(up.SHA256())
+	digest := recipe.digest(up.SHA256(), name)
 	id, err := f.change(ctx, who, func(tx rls.Asker) (ID, error) { return rls.One[ID](tx, again, digest, name) })
 	if err != nil || id != "" {
 		return id, err
@@ -153,10 +155,11 @@ func (f *Files) Discard(ctx context.Context, who layer.Principal, id ID) error {
 	return err
 }
 
-// digest tells contents apart within an organization: the same bytes by another recipe are another.
-func (r Recipe) digest(sum [sha256.Size]byte) []byte {
+// digest tells contents apart within an organization: the same bytes by another recipe are another, and so they are under another ending,
+// which examination looks at: it refuses some, and tells a table from a text.
+func (r Recipe) digest(sum [sha256.Size]byte, name string) []byte {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n", strconv.Quote(r.Name))
+	fmt.Fprintf(h, "%s %s\n", strconv.Quote(r.Name), strconv.Quote(strings.ToLower(path.Ext(name))))
 	for _, v := range r.Variants {
 		fmt.Fprintf(h, "%s %d %d %t\n", strconv.Quote(v.Name), v.Width, v.Height, v.Crop)
 	}
