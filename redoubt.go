@@ -22,6 +22,7 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/input/file"
 	"github.com/redoubt-dev/redoubt/layer/input/file/store"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/assertion"
 	"github.com/redoubt-dev/redoubt/layer/rls"
 	"github.com/redoubt-dev/redoubt/layer/transport"
 )
@@ -93,22 +94,22 @@ const Isolated = `select guard.check_all()`
 // A Config is what a running application is given.
 type Config struct {
 	App         App
-	Origin      string                // the public origin, "https://app.example.com"; required
-	DB          *rls.DB               // required
-	Identity    *identity.Service     // required
-	Deliveries  *rls.DB               // opened as redoubt_webhook, for what presents an endpoint's credential; nil leaves SCIM out
-	ClaimsKey   []byte                // the key that authenticates claims, for the page gate's own check; required
-	TokenKey    []byte                // keys the synchroniser tokens; at least 32 bytes; required
-	Edge        []perimeter.VerifyKey // whose assertions are believed
-	Audience    string                // this application's name at the edge
-	Log         *slog.Logger          // zero is slog.Default
-	Mail        mail.Sender           // sends the application's mail; nil sends none
-	Files       store.Store           // keeps uploaded files; nil keeps none, and an application with routes about files does not start
-	Links       *egress.Client        // asks at addresses that people give; nil asks nowhere
-	Spool       string                // where a file lies, without a name, while it is received; zero is the system's folder for such
-	ProviderTag string                // the provider's name, as people read it; zero is "your provider"
+	Origin      string                       // the public origin, "https://app.example.com"; required
+	DB          *rls.DB                      // required
+	Identity    *identity.Service            // required
+	Deliveries  *rls.DB                      // opened as redoubt_webhook, for what presents an endpoint's credential; nil leaves SCIM out
+	ClaimsKey   []byte                       // the key that authenticates claims, for the page gate's own check; required
+	TokenKey    []byte                       // keys the synchroniser tokens; at least 32 bytes; required
+	Edge        func() []assertion.VerifyKey // whose word on who was let in is believed, at this moment; required behind an edge
+	Audience    string                       // this application's name at the edge
+	Log         *slog.Logger                 // zero is slog.Default
+	Mail        mail.Sender                  // sends the application's mail; nil sends none
+	Files       store.Store                  // keeps uploaded files; nil keeps none, and an application with routes about files does not start
+	Links       *egress.Client               // asks at addresses that people give; nil asks nowhere
+	Spool       string                       // where a file lies, without a name, while it is received; zero is the system's folder for such
+	ProviderTag string                       // the provider's name, as people read it; zero is "your provider"
 
-	// InsecureWithoutPerimeter serves requests that carry no assertion of an edge. It is for measuring and for tests of the
+	// InsecureWithoutPerimeter serves requests that came down no link. It is for measuring and for tests of the
 	// layers inside; nothing that faces a network may set it.
 	InsecureWithoutPerimeter bool
 }

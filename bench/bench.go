@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/internal/devedge"
 	"github.com/redoubt-dev/redoubt/internal/postgres"
 	"github.com/redoubt-dev/redoubt/layer/perimeter/provision"
 	"github.com/redoubt-dev/redoubt/layer/transport"
@@ -237,7 +238,10 @@ func (r *run) startTunnel(ctx context.Context) error {
 		return err
 	}
 	t = r.world.task(fullTunnel)
-	t.Edge, t.Origin = edge.address, originAt(edge.address)
+	t.Origin = originAt(edge.address)
+	if t.Credential, err = devedge.Credential(t.Folder, "Commons", edge.address); err != nil {
+		return err
+	}
 	app, err := r.launch(ctx, t)
 	if err != nil {
 		return err

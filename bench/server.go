@@ -18,10 +18,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/internal/devedge"
 	"github.com/redoubt-dev/redoubt/layer/identity"
 	"github.com/redoubt-dev/redoubt/layer/identity/signon"
 	"github.com/redoubt-dev/redoubt/layer/input/file/store"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/assertion"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/enrol"
 	"github.com/redoubt-dev/redoubt/layer/perimeter/provision"
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
@@ -49,8 +52,10 @@ type task struct {
 	Profile string `json:"profile"` // file for a CPU profile; empty for none
 	stores
 	Origin string `json:"origin"`
-	Edge   string `json:"edge"` // where the connector dials
-	Keys   string `json:"keys"` // the folder of the perimeter's keys
+	Keys   string `json:"keys"` // the folder of the public certificate and its authority
+	Folder string `json:"edge"` // the edge's
+
+	Credential *enrol.Credential `json:"credential"` // of the connector that is behind that edge; null for the others
 }
 
 // stores is how a server reaches its database.
@@ -75,7 +80,7 @@ func (w *world) stores() stores {
 }
 
 func (w *world) task(server string) task {
-	t := task{Server: server, stores: w.stores(), Origin: origin, Keys: w.dir + "/tls"}
+	t := task{Server: server, stores: w.stores(), Origin: origin, Keys: w.dir + "/tls", Folder: w.dir + "/edge"}
 	switch server {
 	case bareTold, bareSession, conventional:
 		t.stores = stores{Database: w.as(plainRole, plain), Schema: bareSchema}
@@ -221,7 +226,7 @@ func (t task) serveByHand(ctx context.Context, app redoubt.App) (string, func(),
 }
 
 // open makes the application inside its layers.
-func (t task) open(ctx context.Context, app redoubt.App, edge []perimeter.VerifyKey) (*redoubt.Server, func(), error) {
+func (t task) open(ctx context.Context, app redoubt.App, edge func() []assertion.VerifyKey) (*redoubt.Server, func(), error) {
 	db, ids, err := openStores(ctx, app, t.stores)
 	if err != nil {
 		return nil, nil, err
@@ -283,15 +288,11 @@ func (t task) serveFull(ctx context.Context, app redoubt.App) (string, func(), e
 
 // serveTunnel serves without listening, as `redoubt serve` does.
 func (t task) serveTunnel(ctx context.Context, app redoubt.App) (string, func(), error) {
-	keys, err := provision.Open(t.Keys, nil)
+	server, done, err := t.open(ctx, app, t.Credential.Keys)
 	if err != nil {
 		return "", nil, err
 	}
-	server, done, err := t.open(ctx, app, keys.Application.Verify)
-	if err != nil {
-		return "", nil, err
-	}
-	connector, err := perimeter.NewConnector(perimeter.ConnectorConfig{Edge: t.Edge, EdgeKeys: keys.Application.Edge, Certificate: keys.Application.Link, Handler: server})
+	connector, err := perimeter.NewConnector(perimeter.ConnectorConfig{Credential: t.Credential, Handler: server})
 	if err != nil {
 		done()
 		return "", nil, err
@@ -317,8 +318,8 @@ func (t task) serveEdge(ctx context.Context) (string, func(), error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("listening: %w", err)
 	}
-	edge, err := perimeter.NewEdge(perimeter.EdgeConfig{Origin: originAt(l.Addr().String()), Audience: "Commons", Signer: keys.Edge.Signer,
-		GetCertificate: keys.Edge.GetCertificate, Link: keys.Edge.Link, Connectors: keys.Edge.Connectors, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))})
+	edge, err := devedge.New(devedge.Config{Folder: t.Folder, Application: "Commons", Origin: originAt(l.Addr().String()), GetCertificate: keys.GetCertificate,
+		Access: os.Stderr, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))})
 	if err != nil {
 		l.Close()
 		return "", nil, err

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/internal/devedge"
 	"github.com/redoubt-dev/redoubt/internal/devidp"
 	"github.com/redoubt-dev/redoubt/internal/devmail"
-	"github.com/redoubt-dev/redoubt/layer/perimeter"
 	"github.com/redoubt-dev/redoubt/layer/perimeter/provision"
 )
 
@@ -120,13 +120,13 @@ func (s *system) startEdge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	edge, err := perimeter.NewEdge(perimeter.EdgeConfig{Origin: s.origin, Audience: s.app.Name, Signer: s.keys.Edge.Signer, GetCertificate: s.keys.Edge.GetCertificate,
-		Link: s.keys.Edge.Link, Connectors: s.keys.Edge.Connectors, Log: slog.New(slog.NewJSONHandler(log, nil))})
+	s.edge, err = devedge.New(devedge.Config{Folder: s.dir.edge(), Application: s.app.Name, Origin: s.origin, GetCertificate: s.keys.GetCertificate,
+		Access: log, Log: slog.New(slog.NewJSONHandler(log, nil))})
 	if err != nil {
 		return err
 	}
-	s.background(func() error { return edge.Serve(context.WithoutCancel(ctx), s.ports.public, s.ports.plain) })
-	s.later(func(ctx context.Context) error { defer log.Close(); return edge.Shutdown(ctx) })
+	s.background(func() error { return s.edge.Serve(context.WithoutCancel(ctx), s.ports.public, s.ports.plain) })
+	s.later(func(ctx context.Context) error { defer log.Close(); return s.edge.Shutdown(ctx) })
 	s.tell.step("edge", s.origin+", TLS by the authority in "+s.keys.CAFile)
 	return nil
 }
@@ -162,7 +162,7 @@ func (s *system) startProvider(ctx context.Context) error {
 	}
 	server := &http.Server{Handler: provider, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: s.keys.Edge.GetCertificate}}
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: s.keys.GetCertificate}}
 	s.background(func() error { return server.ServeTLS(s.ports.provider, "", "") })
 	s.later(server.Shutdown)
 	s.tell.step("sign-on", s.issuer+", for development: anyone can become anyone")
@@ -175,7 +175,7 @@ func (s *system) startMail(context.Context) error {
 	catcher := &devmail.Catcher{}
 	server := &http.Server{Handler: catcher, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: s.keys.Edge.GetCertificate}}
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: s.keys.GetCertificate}}
 	s.background(func() error { return catcher.Serve(s.ports.mail) })
 	s.background(func() error { return server.ServeTLS(s.ports.mailbox, "", "") })
 	s.later(server.Shutdown)
@@ -190,7 +190,7 @@ func (s *system) applicationOrder() (order, error) {
 		return order{}, err
 	}
 	o := order{
-		Origin: s.origin, Audience: s.app.Name, Edge: s.ports.public.Addr().String(),
+		Origin: s.origin, Audience: s.app.Name,
 		Database:         s.database("redoubt_app", s.secrets["redoubt-app"]),
 		IdentityDatabase: s.database("redoubt_identity", s.secrets["redoubt-identity"]),
 		DeliveryDatabase: s.database("redoubt_webhook", s.secrets["redoubt-webhook"]),
@@ -199,5 +199,6 @@ func (s *system) applicationOrder() (order, error) {
 		CreatorGroup: creatorGroup, MailServer: s.ports.mail.Addr().String(),
 		MachineIssuers: s.flags.machineIssuers, Files: s.dir.files(), Bucket: s.flags.bucket, Spool: s.dir.spool(),
 	}
-	return o, o.setLink(s.keys.Application)
+	o.Credential, err = devedge.Credential(s.dir.edge(), s.app.Name, s.ports.public.Addr().String())
+	return o, err
 }

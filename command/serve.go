@@ -25,7 +25,7 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/input/egress"
 	"github.com/redoubt-dev/redoubt/layer/input/file/store"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
-	"github.com/redoubt-dev/redoubt/layer/perimeter/provision"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/enrol"
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
@@ -34,7 +34,6 @@ import (
 type order struct {
 	Origin   string `json:"origin"`
 	Audience string `json:"audience"`
-	Edge     string `json:"edge"` // where the connector dials
 
 	Database         string `json:"database"`          // as redoubt_app
 	IdentityDatabase string `json:"identity_database"` // as redoubt_identity
@@ -42,10 +41,7 @@ type order struct {
 	ClaimsKey        []byte `json:"claims_key"`
 	TokenKey         []byte `json:"token_key"`
 
-	LinkCertificate [][]byte              `json:"link_certificate"`
-	LinkKey         []byte                `json:"link_key"` // PKCS #8
-	EdgePins        []perimeter.Pin       `json:"edge_pins"`
-	EdgeKeys        []perimeter.VerifyKey `json:"edge_keys"`
+	Credential *enrol.Credential `json:"credential"` // of the connector: its key, its edges, whose word it believes
 
 	Issuer       string `json:"issuer"`
 	ClientID     string `json:"client_id"`
@@ -70,23 +66,6 @@ func machines(origin string, issuers []string) identity.Machines {
 
 // maxOrder bounds what serve reads.
 const maxOrder = 1 << 20
-
-func (o *order) setLink(keys provision.ApplicationKeys) error {
-	der, err := x509.MarshalPKCS8PrivateKey(keys.Link.PrivateKey)
-	if err != nil {
-		return fmt.Errorf("handing over the link's key: %w", err)
-	}
-	o.LinkCertificate, o.LinkKey, o.EdgePins, o.EdgeKeys = keys.Link.Certificate, der, keys.Edge, keys.Verify
-	return nil
-}
-
-func (o order) link() (tls.Certificate, error) {
-	key, err := x509.ParsePKCS8PrivateKey(o.LinkKey)
-	if err != nil {
-		return tls.Certificate{}, errors.New("reading the link's key: it is not valid")
-	}
-	return tls.Certificate{Certificate: o.LinkCertificate, PrivateKey: key}, nil
-}
 
 func (o order) provider() signon.Config {
 	cfg := signon.Config{Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: o.ClientSecret, RedirectURL: o.Origin + redoubt.CallbackPath, Refresh: true}
@@ -132,6 +111,9 @@ func serve(ctx context.Context, app redoubt.App, stdin io.Reader, stdout, stderr
 	if err := dec.Decode(&o); err != nil {
 		return hinted{errors.New("the orders on standard input are not readable"), "`redoubt up` starts this command; run that"}
 	}
+	if o.Credential == nil {
+		return hinted{errors.New("the orders on standard input hold no credential for the edge"), "`redoubt up` starts this command; run that"}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if stdin == os.Stdin {
@@ -146,11 +128,7 @@ func serve(ctx context.Context, app redoubt.App, stdin io.Reader, stdout, stderr
 		return err
 	}
 	defer done()
-	link, err := o.link()
-	if err != nil {
-		return err
-	}
-	connector, err := perimeter.NewConnector(perimeter.ConnectorConfig{Edge: o.Edge, EdgeKeys: o.EdgePins, Certificate: link, Handler: server, Log: log})
+	connector, err := perimeter.NewConnector(perimeter.ConnectorConfig{Credential: o.Credential, Handler: server, Log: log})
 	if err != nil {
 		return err
 	}
@@ -189,7 +167,7 @@ func (o order) open(ctx context.Context, app redoubt.App, log *slog.Logger) (*re
 	}
 	server, err := redoubt.New(redoubt.Config{
 		App: app, Files: files, Spool: o.Spool, Links: links, Origin: o.Origin, DB: db, Identity: ids, Deliveries: hooks, ProviderTag: o.ProviderName, ClaimsKey: o.ClaimsKey, TokenKey: o.TokenKey,
-		Edge: o.EdgeKeys, Audience: o.Audience, Log: log, Mail: sender,
+		Edge: o.Credential.Keys, Audience: o.Audience, Log: log, Mail: sender,
 	})
 	if err != nil {
 		done()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redoubt-dev/redoubt"
+	"github.com/redoubt-dev/redoubt/internal/devedge"
 	"github.com/redoubt-dev/redoubt/internal/postgres"
 	"github.com/redoubt-dev/redoubt/layer/perimeter/provision"
 )
@@ -24,6 +25,7 @@ type system struct {
 	admin    string
 	secrets  map[string]string
 	keys     *provision.Keys
+	edge     *devedge.Edge
 	origin   string
 	plainURL string
 	issuer   string

@@ -79,6 +79,7 @@ func defaultDataDir() string {
 type upDir string
 
 func (d upDir) tls() string         { return filepath.Join(string(d), "tls") }
+func (d upDir) edge() string        { return filepath.Join(string(d), "edge") } // who may link, and the edge's own keys
 func (d upDir) ca() string          { return filepath.Join(d.tls(), "ca.pem") }
 func (d upDir) secrets() secret.Dir { return secret.Dir(filepath.Join(string(d), "secrets")) }
 func (d upDir) files() string       { return filepath.Join(string(d), "files") } // that people have uploaded

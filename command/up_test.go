@@ -26,6 +26,9 @@ import (
 
 // TestMain lets the test binary be the command that it tests: `up` starts its own executable as the application.
 func TestMain(m *testing.M) {
+	if at := os.Getenv(originVariable); at != "" {
+		originProcess(at, os.Getenv("REDOUBT_TEST_WRITTEN")) // does not return
+	}
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
 		command.Main(commons.App)
 	}

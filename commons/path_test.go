@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/redoubt-dev/redoubt"
 	"github.com/redoubt-dev/redoubt/commons"
+	"github.com/redoubt-dev/redoubt/internal/devedge"
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/layertest"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
@@ -281,12 +281,16 @@ func newFront(t *testing.T, app http.Handler) *front {
 	}
 	_, port, _ := net.SplitHostPort(public.Addr().String())
 	f := &front{t: t, addr: public.Addr().String(), host: "localhost:" + port, seen: make(chan string, 1)}
-	edge, err := perimeter.NewEdge(perimeter.EdgeConfig{Origin: "https://" + f.host, Audience: "commons", Signer: keys.Edge.Signer, Link: keys.Edge.Link,
-		Connectors: keys.Edge.Connectors, GetCertificate: keys.Edge.GetCertificate, Log: slog.New(slog.DiscardHandler)})
+	folder := t.TempDir()
+	edge, err := devedge.New(devedge.Config{Folder: folder, Application: "commons", Origin: "https://" + f.host, GetCertificate: keys.GetCertificate})
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifier, err := perimeter.NewVerifier(perimeter.VerifierConfig{Audience: "commons", Keys: keys.Application.Verify, Refuse: func(w http.ResponseWriter, _ *http.Request, why *layer.Refusal) {
+	credential, err := devedge.Credential(folder, "commons", f.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := perimeter.NewVerifier(perimeter.VerifierConfig{Audience: "commons", Keys: credential.Keys, Refuse: func(w http.ResponseWriter, _ *http.Request, why *layer.Refusal) {
 		http.Error(w, "unproven", http.StatusTeapot)
 	}})
 	if err != nil {
@@ -296,7 +300,7 @@ func newFront(t *testing.T, app http.Handler) *front {
 		f.seen <- r.RequestURI
 		app.ServeHTTP(w, r)
 	})
-	connector, err := perimeter.NewConnector(perimeter.ConnectorConfig{Edge: f.addr, EdgeKeys: keys.Application.Edge, Certificate: keys.Application.Link, Handler: verifier.Handler(heard), Links: 1})
+	connector, err := perimeter.NewConnector(perimeter.ConnectorConfig{Credential: credential, Handler: verifier.Handler(heard), Links: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +321,7 @@ func newFront(t *testing.T, app http.Handler) *front {
 	return nil
 }
 
-func (f *front) run(t *testing.T, public net.Listener, edge *perimeter.Edge, connector *perimeter.Connector) {
+func (f *front) run(t *testing.T, public net.Listener, edge *devedge.Edge, connector *perimeter.Connector) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 2)

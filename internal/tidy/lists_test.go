@@ -26,6 +26,12 @@ const (
 	minio    = "github.com/minio/minio-go/v7"
 	monday   = "github.com/microcosm-cc/bluemonday"
 	oracle   = "github.com/santhosh-tekuri/jsonschema/v6"
+
+	xtime     = "golang.org/x/time"
+	cedar     = "github.com/cedar-policy/cedar-go"
+	acmez     = "github.com/mholt/acmez/v3"
+	quic      = "github.com/quic-go/quic-go"
+	websocket = "github.com/coder/websocket"
 )
 
 var written = lists{
@@ -56,7 +62,8 @@ var written = lists{
 		{"command", "internal/devmail"}:                 "catches the mail of a development system, on this machine alone",
 		{"command", "internal/devidp"}:                  "runs the development provider, on this machine alone",
 		{"layer/rls", "InsecureSkipVerify"}:             "refuses a connection that has it",
-		{"layer/perimeter", "InsecureSkipVerify"}:       "asks no authority about the link's ends: VerifyConnection compares their keys with the pinned ones",
+		{"layer/perimeter/enrol", "InsecureSkipVerify"}: "asks no public authority about the link's ends: VerifyConnection holds them against the deployment's own, and its pins",
+		{"command", "InsecureRemote"}:                   "hands on what the operator of a connector chose by a flag of that name",
 	},
 	simple: map[use]string{
 		{"backbone/migrate", "PgConn().Exec"}: "runs migrations, which are files of several statements, embedded and without parameters",
@@ -75,7 +82,6 @@ var written = lists{
 
 		{"internal/devidp", jose}:         "signs the tokens of the development provider",
 		{"layer/identity/signon", jose}:   "verifies tokens beside go-oidc, so that either can refuse",
-		{"layer/perimeter", jose}:         "signs and verifies the edge's assertions",
 		{"layer/identity/signon", oidc}:   "verifies tokens and finds the provider's keys",
 		{"layer/identity/signon", oauth2}: "exchanges the code; go-oidc speaks its types",
 
@@ -108,7 +114,29 @@ var written = lists{
 		{"commons/web", chromedp + forTests}:     "looks at the pages in a real browser",
 		{"commons/web", cdproto + forTests}:      "sets the browser's size and colour scheme",
 		{"commons/web", xnet + forTests}:         "reads pages as a tree instead of as text",
-		{"layer/perimeter", xnet + forTests}:     "writes HTTP/2 frames that no honest client sends",
+
+		{"command", "github.com/pelletier/go-toml/v2"}:                                      "reads the edge's configuration, and shows where it is wrong",
+		{"layer/perimeter/assertion", jose}:                                                 "signs and verifies the edge's word on whom it let in",
+		{"layer/perimeter/access", oidc}:                                                    "verifies tokens and finds providers' keys, for a sign-on that shares nothing with identity's",
+		{"layer/perimeter/access", oauth2}:                                                  "exchanges the code; go-oidc speaks its types",
+		{"layer/perimeter/access", xtime}:                                                   "bounds how often somebody may try",
+		{"layer/perimeter/access", chromedp + forTests}:                                     "looks at the gate's pages in a real browser",
+		{"layer/perimeter/access", cdproto + forTests}:                                      "sets the browser's size and colour scheme",
+		{"layer/perimeter/access/policy", cedar}:                                            "decides by policies: permit and forbid, by default nothing",
+		{"layer/perimeter/access/policy", "golang.org/x/text"}:                              "folds the letters that careless applications take for each other",
+		{"layer/perimeter/access/cloudflare", cedar}:                                        "reads the policies that are said in other words",
+		{"layer/perimeter/certificate/acme", acmez}:                                         "speaks ACME (RFC 8555)",
+		{"layer/perimeter/certificate/acme", "github.com/letsencrypt/pebble/v2" + forTests}: "is the authority of the tests, by those who run the largest one",
+		{"layer/perimeter/certificate/acme", "github.com/miekg/dns" + forTests}:             "is the DNS in which the tests' authority looks",
+		{"layer/perimeter/edge", "github.com/prometheus/client_golang"}:                     "counts, in the form that operators' tools read",
+		{"layer/perimeter/edge", xtime}:                                                     "bounds how often an address may ask",
+		{"layer/perimeter/edge", xnet + forTests}:                                           "writes HTTP/2 frames that no honest client sends",
+		{"layer/perimeter/edge", quic + forTests}:                                           "asks a whole edge by HTTP/3",
+		{"layer/perimeter/edge", websocket + forTests}:                                      "is a client and an application that change their protocol",
+		{"layer/perimeter/edge/http3", quic}:                                                "speaks QUIC and HTTP/3",
+		{"layer/perimeter/edge/http3", "github.com/quic-go/qpack" + forTests}:               "writes heads that no honest client sends",
+		{"layer/perimeter/enrol", xtime}:                                                    "bounds how often a stranger may try to enrol",
+		{"layer/perimeter/origin", websocket + forTests}:                                    "is a client of an application that changes its protocol",
 
 		{"commons", xnet + forTests}:                                      "reads pages back as a browser would, to find that stored text is unchanged",
 		{"layer/input", oracle + forTests}:                                "judges values by the documents that we emit, as a stranger to our validator",

@@ -1,73 +1,110 @@
 package perimeter
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/redoubt-dev/redoubt/layer"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/assertion"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/link"
 )
 
-// VerifierConfig says whose assertions an application believes.
+// MaxVerified is how many verified tokens a Verifier remembers. A further one pushes out another, which is then verified anew.
+const MaxVerified = 8192
+
+// VerifierConfig says whose word an application believes.
 type VerifierConfig struct {
-	// Keys are the edge's, current and next. At least one is required.
-	Keys []VerifyKey
+	// Keys are the edge's at this moment, current and next: a token whose key is no longer among them is not believed, even if it
+	// was before. It is asked for each request. Required, and at least one key at the beginning.
+	Keys func() []assertion.VerifyKey
 	// Audience is this application's name at the edge. Required.
 	Audience string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Refuse answers a request that was turned away. Required: the outermost ring alone renders refusals.
 	Refuse func(http.ResponseWriter, *http.Request, *layer.Refusal)
-	// Replays is how many assertions are remembered at once; zero means DefaultReplays. When so many are alive, further
-	// requests are refused: an assertion that cannot be remembered could be used twice.
-	Replays int
+	// Foreign leaves the edge's header for this one request to the handler, which is the way to an application that verifies it by
+	// itself. Here it is verified as well, and a request that lacks it is refused. False drops it.
+	Foreign bool
 }
 
 // A Verifier believes the edge about one request at a time (SYSTEM P5). It may be used concurrently.
+//
+// What it believes has two parts. The link authenticated the request's exact head with a key that its two ends alone derived, under
+// an identifier that only increases: a request cannot be changed, moved to another link or sent again. The token says who was let in,
+// and is signed with a key that no link has: who stands in the middle of a link can still say nothing about who somebody is. So no
+// memory of what was seen before is kept, and none can be filled.
 type Verifier struct {
 	config VerifierConfig
-	keys   map[string]ed25519.PublicKey
-	seen   *memory
+
+	mu       sync.RWMutex
+	verified map[string]verified // by token
 }
 
-// A Visit is what the edge knows about a request, once verified. It says nothing about who asks.
+// A verified token is believed until it expires, on its link, and while its key is one of the edge's.
+type verified struct {
+	link  string
+	token assertion.Token
+	key   ed25519.PublicKey
+}
+
+// A Visit is what the edge knows about a request, once verified. Who it let in decides nothing here: identity finds out for itself.
 type Visit struct {
 	ClientIP  netip.Addr // of the client's connection to the edge
-	RequestID string     // in the edge's log; "-2" is appended when the edge tried a second link
-	Scheme    string     // by which the client reached the edge: always "https"
+	RequestID string     // in the edge's log
+	Scheme    string     // by which the client reached the edge: "https"
 	Host      string     // that the client asked for: the edge's canonical one
-	Issued    time.Time  // when the edge let the request in, to the second
+	Issued    time.Time  // when the edge signed its word on Who, to the second: at most five minutes ago
+	Who       assertion.SignOn
 }
+
+var errNoLink = errors.New("the request did not come over a link")
 
 type visitKey struct{}
 
+// A visited context belongs to a verified request. It is one value instead of three, because one is made for each request.
+type visited struct {
+	context.Context
+	visit Visit
+}
+
+// Value implements context.Context.
+func (v *visited) Value(key any) any {
+	if key == (visitKey{}) {
+		return v
+	}
+	return v.Context.Value(key)
+}
+
 // From returns the verified facts about the request that ctx belongs to; false outside of a Verifier's Handler.
 func From(ctx context.Context) (Visit, bool) {
-	v, ok := ctx.Value(visitKey{}).(Visit)
-	return v, ok
+	v, ok := ctx.Value(visitKey{}).(*visited)
+	if !ok {
+		return Visit{}, false
+	}
+	visit := v.visit
+	visit.Who = visit.Who.Clone() // what is remembered must not be changed by a handler
+	return visit, true
 }
 
 // NewVerifier checks the configuration and reports every problem at once.
 func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	var problems []error
-	v := &Verifier{config: c, keys: map[string]ed25519.PublicKey{}}
-	for _, k := range c.Keys {
-		if k.ID == "" || len(k.Public) != ed25519.PublicKeySize {
-			problems = append(problems, errors.New("a key is incomplete"))
-		}
-		v.keys[k.ID] = k.Public
-	}
-	if len(c.Keys) == 0 {
+	if c.Keys == nil || len(c.Keys()) == 0 {
 		problems = append(problems, errors.New("no key is given: every request would be refused"))
+	} else {
+		for _, k := range c.Keys() {
+			if k.ID == "" || len(k.Public) != ed25519.PublicKeySize {
+				problems = append(problems, errors.New("a key is incomplete"))
+			}
+		}
 	}
 	if c.Audience == "" {
 		problems = append(problems, errors.New("the audience is missing"))
@@ -75,123 +112,138 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	if c.Refuse == nil {
 		problems = append(problems, errors.New("nothing is given to answer refused requests"))
 	}
-	if c.Replays < 0 {
-		problems = append(problems, errors.New("the number of remembered assertions is negative"))
-	}
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("configuring assertion verifier: %w", errors.Join(problems...))
 	}
 	if c.Now == nil {
-		v.config.Now = time.Now
+		c.Now = time.Now
 	}
-	if c.Replays == 0 {
-		v.config.Replays = DefaultReplays
-	}
-	v.seen = newMemory(v.config.Replays, AssertionLife+2*AssertionSkew)
-	return v, nil
+	return &Verifier{config: c, verified: map[string]verified{}}, nil
 }
 
-// Handler lets a request through to next only with the edge's assertion for this very request, which next does not see.
+// Handler lets a request through to next only if it came over a link, with the edge's token for that link.
 func (v *Verifier) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		visit, refusal := v.verify(r)
-		if refusal != nil {
-			v.config.Refuse(w, r, refusal)
-			return
-		}
-		r = r.WithContext(context.WithValue(r.Context(), visitKey{}, visit))
-		r.Header.Del(AssertionHeader)
-		next.ServeHTTP(w, r)
+		arrival, ok := link.From(r.Context())
+		v.serve(w, r, arrival, ok, next)
 	})
 }
 
-func (v *Verifier) verify(r *http.Request) (Visit, *layer.Refusal) {
-	values := r.Header[AssertionHeader]
-	if len(values) != 1 {
-		return Visit{}, unproven(fmt.Errorf("%d assertions instead of one", len(values)))
+func (v *Verifier) serve(w http.ResponseWriter, r *http.Request, a link.Arrival, arrived bool, next http.Handler) {
+	visit, err := Visit{}, errNoLink
+	if arrived {
+		visit, err = v.verify(r, a)
 	}
-	c, err := v.open(values[0])
 	if err != nil {
-		return Visit{}, unproven(err)
+		v.config.Refuse(w, r, unproven(err))
+		return
 	}
-	if err := v.check(c, r); err != nil {
-		return Visit{}, unproven(err)
-	}
-	ip, err := netip.ParseAddr(c.Client)
+	next.ServeHTTP(w, r.WithContext(&visited{r.Context(), visit}))
+}
+
+func (v *Verifier) verify(r *http.Request, arrival link.Arrival) (Visit, error) {
+	now, keys := v.config.Now(), v.config.Keys()
+	token, err := v.open(arrival, keys, now)
 	if err != nil {
-		return Visit{}, unproven(errors.New("the client's address is unreadable"))
+		return Visit{}, err
 	}
-	// Last, so that only assertions that are good in every other way take up memory.
-	if err := v.seen.once(c.ID, v.config.Now()); err != nil {
-		if errors.Is(err, errFull) {
-			return Visit{}, &layer.Refusal{By: layer.Perimeter, Reason: layer.Unavailable, Public: "Too many requests at once; try again shortly.", Cause: err}
+	if !arrival.Client.IsValid() || arrival.ID == "" || len(arrival.ID) > assertion.MaxID {
+		return Visit{}, errors.New("the link does not say where the request came from")
+	}
+	if err := v.header(r, arrival, token, keys, now); err != nil {
+		return Visit{}, err
+	}
+	return Visit{
+		ClientIP: arrival.Client, RequestID: arrival.ID, Scheme: arrival.Scheme, Host: r.Host,
+		Issued: token.Issued, Who: token.Who,
+	}, nil
+}
+
+// open verifies a token, or finds that it did so before. What is found must still hold at this moment, on this link.
+func (v *Verifier) open(a link.Arrival, keys []assertion.VerifyKey, now time.Time) (assertion.Token, error) {
+	v.mu.RLock()
+	known, ok := v.verified[a.Token]
+	v.mu.RUnlock()
+	if ok && known.link == a.Link && a.Link != "" && now.Before(known.token.Expires) && now.After(known.token.Issued.Add(-assertion.Skew)) &&
+		known.key.Equal(keyOf(keys, known.token.Key)) {
+		return known.token, nil
+	}
+	token, err := assertion.Open(a.Token, keys, v.config.Audience, a.Link, now)
+	if err != nil {
+		v.forget(a.Token)
+		return assertion.Token{}, err
+	}
+	v.remember(a.Token, verified{a.Link, token, keyOf(keys, token.Key)}, now)
+	return token, nil
+}
+
+func keyOf(keys []assertion.VerifyKey, id string) ed25519.PublicKey {
+	for _, k := range keys {
+		if k.ID == id {
+			return k.Public
 		}
-		return Visit{}, unproven(err)
-	}
-	return Visit{ClientIP: ip, RequestID: c.ID, Scheme: "https", Host: c.Host, Issued: time.Unix(c.Issued, 0)}, nil
-}
-
-// open returns the claims of a token that one of the edge's keys signed.
-func (v *Verifier) open(token string) (c claims, err error) {
-	if len(token) > MaxAssertion {
-		return c, errors.New("the assertion is too large")
-	}
-	if strings.Count(token, ".") != 2 {
-		return c, errors.New("the assertion is not in compact form")
-	}
-	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.EdDSA}) // RFC 8725 section 3.1
-	if err != nil {
-		return c, errors.New("the assertion cannot be read, or is not signed with EdDSA") // the parser's words may quote it
-	}
-	header := jws.Signatures[0].Protected
-	key, known := v.keys[header.KeyID]
-	if !known {
-		return c, errors.New("the assertion's key is unknown")
-	}
-	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != assertionType {
-		return c, errors.New("the token is not an assertion")
-	}
-	if header.JSONWebKey != nil || header.ExtraHeaders["crit"] != nil {
-		return c, errors.New("the assertion's header asks for more than it may")
-	}
-	payload, err := jws.Verify(key)
-	if err != nil {
-		return c, errors.New("the assertion's signature is wrong")
-	}
-	d := json.NewDecoder(bytes.NewReader(payload))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil || d.More() {
-		return c, errors.New("the assertion's claims are unreadable")
-	}
-	if c.Issuer != issuerPrefix+header.KeyID {
-		return c, errors.New("the assertion's issuer does not own its key")
-	}
-	return c, nil
-}
-
-// check holds the claims against this application, this moment and this request, exactly as it was received.
-func (v *Verifier) check(c claims, r *http.Request) error {
-	now := v.config.Now()
-	notBefore, expires := time.Unix(c.NotBefore, 0), time.Unix(c.Expires, 0)
-	switch {
-	case c.Audience != v.config.Audience:
-		return errors.New("the assertion is for another application")
-	case !now.Before(expires.Add(AssertionSkew)):
-		return errors.New("the assertion has expired")
-	case now.Before(notBefore.Add(-AssertionSkew)) || now.Before(time.Unix(c.Issued, 0).Add(-AssertionSkew)):
-		return errors.New("the assertion is from the future")
-	case expires.Sub(notBefore) > AssertionLife:
-		return errors.New("the assertion lives too long")
-	case c.Method != r.Method:
-		return errors.New("the assertion is for another method")
-	case c.Host != r.Host:
-		return errors.New("the assertion is for another host")
-	case c.Target != targetClaim(r.RequestURI):
-		return errors.New("the assertion is for another path or query")
-	case c.ID == "" || len(c.ID) > 64:
-		return errors.New("the assertion has no usable identifier")
 	}
 	return nil
+}
+
+func (v *Verifier) forget(token string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.verified, token)
+}
+
+// remember makes room by dropping one that has expired, of a few that it looks at, or any one.
+func (v *Verifier) remember(token string, known verified, now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	looked := 0
+	for other, k := range v.verified { // begins anywhere
+		if len(v.verified) < MaxVerified {
+			break
+		}
+		if looked++; looked > 8 || !now.Before(k.token.Expires) {
+			delete(v.verified, other)
+		}
+	}
+	v.verified[token] = known
+}
+
+// header drops every header of the name's kind, whatever its spelling: some application behind some edge believes each. What a
+// foreign application is to see must be the edge's word on this very request, about the same visitor.
+func (v *Verifier) header(r *http.Request, a link.Arrival, token assertion.Token, keys []assertion.VerifyKey, now time.Time) error {
+	values := r.Header[assertion.HeaderName]
+	dropOurs(r.Header)
+	if !v.config.Foreign {
+		return nil
+	}
+	if len(values) != 1 {
+		return fmt.Errorf("%d assertions in the header instead of one", len(values))
+	}
+	facts := assertion.RequestFacts{Method: r.Method, Host: r.Host, Target: r.RequestURI}
+	word, err := assertion.OpenHeader(values[0], keys, v.config.Audience, facts, now)
+	if err != nil {
+		return fmt.Errorf("opening the header: %w", err)
+	}
+	if word.Request.ID != a.ID || word.Request.Client != a.Client || !same(word.Who, token.Who) {
+		return errors.New("the header and the token speak of different visitors")
+	}
+	r.Header[assertion.HeaderName] = values
+	return nil
+}
+
+// same compares but for the groups, of which a header may leave some out, and the moment of signing on, which a renewed session moves.
+func same(a, b assertion.SignOn) bool {
+	return a.By == b.By && a.Provider == b.Provider && a.Subject == b.Subject && a.Email == b.Email && a.Session == b.Session
+}
+
+// dropOurs removes headers whose names begin as ours do.
+func dropOurs(h http.Header) {
+	const ours = "redoubt"
+	for name := range h {
+		if len(name) > len(ours) && strings.EqualFold(name[:len(ours)], ours) && (name[len(ours)] == '-' || name[len(ours)] == '_') {
+			delete(h, name)
+		}
+	}
 }
 
 // unproven refuses a request that the edge does not vouch for. Why is for the log alone: it would help only a forger.

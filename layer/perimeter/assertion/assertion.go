@@ -1,4 +1,38 @@
-package perimeter
+// Package assertion says who the edge let in, so that an application need not believe the connection it was told over. The edge
+// signs (EdDSA, RFC 8037); whoever has its public key verifies. There are two forms, and neither passes for the other:
+//
+//   - a Token, for an application that is the end of a link: one for each sign-on and link, for five minutes. It names the link, so
+//     that it is worth nothing on another one; which request it is for, the link itself proves (package link);
+//   - a header, for any other application: one for each request, for thirty seconds, naming method, host, path and query.
+//
+// # What it assumes has failed
+//
+// The connection: somebody has a link's key, or stands in the middle of it, and can write any request. A token or a header was
+// written down somewhere and is tried again. The application's own sign-on.
+//
+// # What it stops
+//
+//   - Saying who somebody is without the edge's signing key (SYSTEM P5).
+//   - Using a token on another link, for another application, or late; a header for another request, or late.
+//   - Algorithms of the sender's choice, keys that a token brings along, tokens of another kind (RFC 8725 sections 3.1 and 3.11).
+//
+// # What it does not stop
+//
+// A stolen signing key is believed until it is replaced. A header is good for its one request for thirty seconds: who captures it can
+// repeat that request, unless the application remembers the identifier. What somebody may do is for the application to decide.
+//
+// # How it is knocked out in a drill
+//
+// The application's Verifier is left out: then identity and the gates stand alone, and must hold. The link's proof is left out: then
+// a token still names its link.
+//
+// # Example
+//
+//	signer, err := assertion.NewSigner(assertion.SignerConfig{Key: authority.Signer, Keys: authority.Keys})
+//	token, err := signer.Token("commons", conn.ID(), admission.Who)
+//
+//	who, err := assertion.Open(token, keys, "commons", arrival.Link, time.Now())
+package assertion
 
 import (
 	"bytes"
@@ -8,20 +42,32 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
-// AssertionHeader carries the edge's word on one request. The edge drops whatever a client sends under this name.
-const AssertionHeader = "Redoubt-Assertion"
+// HeaderName carries the edge's word on one request. The edge drops whatever a client sends under this name.
+const HeaderName = "Redoubt-Assertion"
 
+// Limits.
 const (
-	assertionType = "redoubt-assertion+jwt" // RFC 8725 section 3.11: no other JWT can be taken for one of ours
-	issuerPrefix  = "redoubt-edge/"
-	literalTarget = 512 // bytes of path and query that an assertion spells out; a longer one is named by its hash
+	MaxToken   = 16 << 10         // bytes of a token
+	MaxHeader  = 4 << 10          // bytes of a header's value: many servers take 8 KiB of headers in all
+	TokenLife  = 5 * time.Minute  // of a token, from its issue
+	HeaderLife = 30 * time.Second // of a header
+	Skew       = 5 * time.Second  // by which the clocks of edge and application may differ
+	MaxID      = 64               // bytes of a request's identifier
+
+	literalTarget = 512 // bytes of path and query that a header spells out; a longer target is named by its hash
+)
+
+// RFC 8725 section 3.11: no other JWT can be taken for one of ours, nor one form for the other.
+const (
+	tokenType    = "redoubt-signon+jwt"
+	headerType   = "redoubt-assertion+jwt"
+	issuerPrefix = "redoubt-edge/"
 )
 
 // A SigningKey is the edge's key for assertions.
@@ -53,65 +99,134 @@ func (k SigningKey) String() string { return "assertion key " + k.ID }
 // GoString keeps the key out of %#v.
 func (k SigningKey) GoString() string { return k.String() }
 
-// claims are the words of an assertion: those of RFC 7519, then the request that it is for, with the names of RFC 9449.
-type claims struct {
+// JWKS writes keys as a JSON Web Key Set (RFC 7517, RFC 8037), for applications that verify headers by themselves.
+func JWKS(keys []VerifyKey) ([]byte, error) {
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for _, k := range keys {
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.Public, KeyID: k.ID, Algorithm: string(jose.EdDSA), Use: "sig"})
+	}
+	text, err := json.Marshal(set)
+	if err != nil {
+		return nil, fmt.Errorf("encoding assertion keys: %w", err)
+	}
+	return text, nil
+}
+
+// words are the claims that both forms have: those of RFC 7519, and who was let in.
+type words struct {
 	Issuer    string `json:"iss"`
 	Audience  string `json:"aud"`
 	Expires   int64  `json:"exp"`
 	NotBefore int64  `json:"nbf"`
 	Issued    int64  `json:"iat"`
-	ID        string `json:"jti"`
-	Method    string `json:"htm"`
-	Host      string `json:"hth"`
-	Target    string `json:"htu"`
-	Client    string `json:"ip"`
+
+	By       string   `json:"by"`
+	Subject  string   `json:"sub,omitempty"`
+	Provider string   `json:"idp,omitempty"`
+	Email    string   `json:"email,omitempty"`
+	Groups   []string `json:"groups,omitempty"`
+	Omitted  bool     `json:"groups_omitted,omitempty"`
+	Session  string   `json:"sid,omitempty"`
+	AuthTime int64    `json:"auth_time,omitempty"`
 }
 
-// A signer signs assertions with one key for one application.
-type signer struct {
-	jose     jose.Signer
-	issuer   string
-	audience string
-	now      func() time.Time
+// tokenClaims bind to a link.
+type tokenClaims struct {
+	words
+	Link string `json:"lnk"`
 }
 
-func newSigner(key SigningKey, audience string) (*signer, error) {
-	if len(key.Private) != ed25519.PrivateKeySize || key.ID == "" {
-		return nil, errors.New("the assertion key is missing")
+// headerClaims bind to a request, with the names of RFC 9449 where it has any.
+type headerClaims struct {
+	words
+	ID     string `json:"jti"`
+	Method string `json:"htm"`
+	Host   string `json:"hth"`
+	Target string `json:"htu"`
+	Client string `json:"ip"`
+}
+
+func (w *words) signOn() SignOn {
+	s := SignOn{By: w.By, Subject: w.Subject, Provider: w.Provider, Email: w.Email, Groups: w.Groups, GroupsOmitted: w.Omitted, Session: w.Session}
+	if w.AuthTime != 0 {
+		s.At = time.Unix(w.AuthTime, 0)
 	}
-	options := (&jose.SignerOptions{}).WithType(assertionType).WithHeader("kid", key.ID)
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: key.Private}, options)
+	return s
+}
+
+// signed returns the claims of a token of the given type that one of the edge's keys signed. Its errors never quote the token.
+func signed(token, typ string, limit int, keys []VerifyKey, claims any) (kid string, err error) {
+	if len(token) > limit {
+		return "", errors.New("the assertion is too large")
+	}
+	if strings.Count(token, ".") != 2 || strings.IndexFunc(token, notCompact) >= 0 {
+		return "", errors.New("the assertion is not in compact form")
+	}
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.EdDSA}) // RFC 8725 section 3.1
 	if err != nil {
-		return nil, fmt.Errorf("making the assertion signer: %w", err)
+		return "", errors.New("the assertion cannot be read, or is not signed with EdDSA") // the parser's words may quote it
 	}
-	return &signer{s, issuerPrefix + key.ID, audience, time.Now}, nil
+	header := jws.Signatures[0].Protected
+	key, known := find(keys, header.KeyID)
+	if !known {
+		return "", errors.New("the assertion's key is unknown")
+	}
+	if got, _ := header.ExtraHeaders[jose.HeaderType].(string); got != typ {
+		return "", errors.New("the token is not an assertion of the kind that is expected here")
+	}
+	if header.JSONWebKey != nil || header.ExtraHeaders["crit"] != nil {
+		return "", errors.New("the assertion's header asks for more than it may")
+	}
+	payload, err := jws.Verify(key)
+	if err != nil {
+		return "", errors.New("the assertion's signature is wrong")
+	}
+	d := json.NewDecoder(bytes.NewReader(payload))
+	d.DisallowUnknownFields()
+	if err := d.Decode(claims); err != nil || d.More() {
+		return "", errors.New("the assertion's claims are unreadable")
+	}
+	return header.KeyID, nil
 }
 
-// sign makes the assertion for r as it will be sent, under the given identifier (SYSTEM P5).
-func (s *signer) sign(r *http.Request, id, client string) (string, error) {
-	now := s.now()
-	var payload bytes.Buffer
-	e := json.NewEncoder(&payload)
-	e.SetEscapeHTML(false) // an & in a query would grow sixfold
-	err := e.Encode(claims{
-		Issuer: s.issuer, Audience: s.audience, ID: id, Client: client,
-		Issued: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(AssertionLife).Unix(),
-		Method: r.Method, Host: r.Host, Target: targetClaim(r.URL.RequestURI()),
-	})
-	if err != nil {
-		return "", fmt.Errorf("encoding assertion: %w", err)
-	}
-	jws, err := s.jose.Sign(bytes.TrimSpace(payload.Bytes()))
-	if err != nil {
-		return "", fmt.Errorf("signing assertion: %w", err)
-	}
-	return jws.CompactSerialize()
+// notCompact finds what has no place in compact form (RFC 7515 section 7.1): the decoder would skip line breaks, so that one assertion had
+// many spellings.
+func notCompact(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
 }
 
-// targetClaim names a request target. A long one, or one that JSON would lengthen, is named by its hash, so that an assertion
-// never outgrows MaxAssertion. The two forms cannot be confused: a target begins with a slash.
+func find(keys []VerifyKey, kid string) (ed25519.PublicKey, bool) {
+	for _, k := range keys {
+		if k.ID == kid && kid != "" && len(k.Public) == ed25519.PublicKeySize {
+			return k.Public, true
+		}
+	}
+	return nil, false
+}
+
+// check holds the claims of either form against the application and the moment.
+func (w *words) check(kid, application string, life time.Duration, now time.Time) error {
+	notBefore, expires := time.Unix(w.NotBefore, 0), time.Unix(w.Expires, 0)
+	switch {
+	case w.Issuer != issuerPrefix+kid:
+		return errors.New("the assertion's issuer does not own its key")
+	case w.Audience == "" || w.Audience != application:
+		return errors.New("the assertion is for another application")
+	case !now.Before(expires.Add(Skew)):
+		return errors.New("the assertion has expired")
+	case now.Before(notBefore.Add(-Skew)) || now.Before(time.Unix(w.Issued, 0).Add(-Skew)):
+		return errors.New("the assertion is from the future")
+	case expires.Sub(notBefore) > life:
+		return errors.New("the assertion lives too long")
+	}
+	return w.signOn().check()
+}
+
+// targetClaim names a request target. A long one, or one that JSON would spell differently, is named by its hash, so that a header
+// never outgrows MaxHeader and two targets never share a name. The two forms cannot be confused: a target does not begin so.
 func targetClaim(target string) string {
-	if len(target) <= literalTarget && !strings.ContainsAny(target, `"\`) {
+	plain := func(r rune) bool { return r > ' ' && r < 0x7f && r != '"' && r != '\\' }
+	if len(target) <= literalTarget && strings.IndexFunc(target, func(r rune) bool { return !plain(r) }) < 0 {
 		return target
 	}
 	hash := sha256.Sum256([]byte(target))

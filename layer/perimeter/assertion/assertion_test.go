@@ -1,43 +1,77 @@
-package perimeter_test
+package assertion_test
 
 import (
-	"bufio"
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
+	"maps"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/redoubt-dev/redoubt/layer"
-	"github.com/redoubt-dev/redoubt/layer/perimeter"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/assertion"
 )
 
 var (
 	now     = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	private = ed25519.NewKeyFromSeed(make([]byte, 32))
-	signing = perimeter.NewSigningKey(private)
+	other   = ed25519.NewKeyFromSeed([]byte("another seed of thirty-two bytes"))
+	signing = assertion.NewSigningKey(private)
+	keys    = []assertion.VerifyKey{signing.Public()}
+	facts   = assertion.RequestFacts{Method: "GET", Host: "localhost", Target: "/a?b=c", ID: "id", Client: netip.MustParseAddr("192.0.2.1")}
+	alice   = assertion.SignOn{By: assertion.ByProvider, Provider: "acme", Subject: "alice", Email: "alice@acme.test",
+		Groups: []string{"staff", "ops"}, Session: "s1", At: now.Add(-time.Hour)}
+	nobody = assertion.SignOn{By: assertion.ByNobody}
 )
 
-// claims returns those of a good assertion for GET https://localhost/a?b=c.
-func goodClaims() map[string]any {
-	return map[string]any{
-		"iss": "redoubt-edge/" + signing.ID, "aud": "app", "jti": "id", "ip": "192.0.2.1",
-		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(30 * time.Second).Unix(),
-		"htm": "GET", "hth": "localhost", "htu": "/a?b=c",
-	}
+// A form is one of the two: how a good one looks, and how it is opened.
+type form struct {
+	name, typ string
+	life      time.Duration
+	limit     int
+	own       map[string]any // claims that the other form does not have
+	open      func(text string, at time.Time) error
 }
 
-func goodHeader() map[string]any {
-	return map[string]any{"alg": "EdDSA", "kid": signing.ID, "typ": "redoubt-assertion+jwt"}
+var forms = []form{
+	{"token", "redoubt-signon+jwt", assertion.TokenLife, assertion.MaxToken, map[string]any{"lnk": "link-1"},
+		func(text string, at time.Time) error {
+			_, err := assertion.Open(text, keys, "app", "link-1", at)
+			return err
+		}},
+	{"header", "redoubt-assertion+jwt", assertion.HeaderLife, assertion.MaxHeader,
+		map[string]any{"jti": "id", "ip": "192.0.2.1", "htm": "GET", "hth": "localhost", "htu": "/a?b=c"},
+		func(text string, at time.Time) error {
+			_, err := assertion.OpenHeader(text, keys, "app", facts, at)
+			return err
+		}},
+}
+
+func (f form) claims() map[string]any {
+	c := map[string]any{
+		"iss": "redoubt-edge/" + signing.ID, "aud": "app", "by": "provider", "sub": "alice", "idp": "acme", "sid": "s1",
+		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(f.life).Unix(),
+	}
+	maps.Copy(c, f.own)
+	return c
+}
+
+func (f form) header() map[string]any {
+	return map[string]any{"alg": "EdDSA", "kid": signing.ID, "typ": f.typ}
+}
+
+func (f form) good() string { return token(f.header(), f.claims(), ed(private)) }
+
+func (f form) claim(name string, value any) string {
+	return token(f.header(), with(f.claims(), name, value), ed(private))
+}
+
+func (f form) head(name string, value any) string {
+	return token(with(f.header(), name, value), f.claims(), ed(private))
 }
 
 func ed(key ed25519.PrivateKey) func(string) []byte {
@@ -61,224 +95,168 @@ func with(m map[string]any, name string, value any) map[string]any {
 	return m
 }
 
-func verifierAt(t testing.TB, clock func() time.Time, replays int) (http.Handler, **layer.Refusal) {
-	t.Helper()
-	refusal := new(*layer.Refusal)
-	v, err := perimeter.NewVerifier(perimeter.VerifierConfig{
-		Keys: []perimeter.VerifyKey{signing.Public()}, Audience: "app", Now: clock, Replays: replays,
-		Refuse: func(w http.ResponseWriter, r *http.Request, got *layer.Refusal) { *refusal = got; w.WriteHeader(401) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get(perimeter.AssertionHeader) != "" {
-			t.Error("the application sees the assertion")
-		}
-		visit, ok := perimeter.From(r.Context())
-		if want := (perimeter.Visit{ClientIP: netip.MustParseAddr("192.0.2.1"), RequestID: visit.RequestID, Scheme: "https", Host: "localhost", Issued: visit.Issued}); !ok || visit.Issued.Before(now) || visit != want {
-			t.Errorf("got %+v, want %+v", visit, want)
-		}
-	})), refusal
+func hmacWithPublic(s string) []byte {
+	m := hmac.New(sha256.New, private.Public().(ed25519.PublicKey))
+	m.Write([]byte(s))
+	return m.Sum(nil)
 }
 
-func request(method, host, target string, tokens ...string) *http.Request {
-	r := httptest.NewRequest(method, target, nil)
-	r.Host = host
-	for _, x := range tokens {
-		r.Header.Add(perimeter.AssertionHeader, x)
-	}
-	return r
-}
+type attack struct{ name, text string }
 
-// SYSTEM P5: nothing but the edge's word on this very request is believed.
-func TestForgedAssertionsAreRefused(t *testing.T) {
-	good := token(goodHeader(), goodClaims(), ed(private))
-	other := ed25519.NewKeyFromSeed([]byte("another seed of thirty-two bytes"))
-	hmacWithPublic := func(s string) []byte {
-		m := hmac.New(sha256.New, private.Public().(ed25519.PublicKey))
-		m.Write([]byte(s))
-		return m.Sum(nil)
-	}
-	claim := func(name string, value any) string {
-		return token(goodHeader(), with(goodClaims(), name, value), ed(private))
-	}
-	header := func(name string, value any) string {
-		return token(with(goodHeader(), name, value), goodClaims(), ed(private))
-	}
-	jwk := map[string]any{"kty": "OKP", "crv": "Ed25519", "x": base64.RawURLEncoding.EncodeToString(other.Public().(ed25519.PublicKey))}
+// attacks are those that either form must withstand.
+func (f form) attacks() []attack {
+	good := f.good()
 	parts := strings.Split(good, ".")
-	for _, a := range []struct {
-		name string
-		r    *http.Request
-	}{
-		{"no assertion", request("GET", "localhost", "/a?b=c")},
-		{"an empty one", request("GET", "localhost", "/a?b=c", "")},
-		{"two of them", request("GET", "localhost", "/a?b=c", good, good)},
-		{"two in one", request("GET", "localhost", "/a?b=c", good+", "+good)},
-		{"algorithm none", request("GET", "localhost", "/a?b=c", token(with(goodHeader(), "alg", "none"), goodClaims(), func(string) []byte { return nil }))},
-		{"algorithm none, signed", request("GET", "localhost", "/a?b=c", header("alg", "none"))},
-		{"HS256 with the public key", request("GET", "localhost", "/a?b=c", token(with(goodHeader(), "alg", "HS256"), goodClaims(), hmacWithPublic))},
-		{"EdDSA with an HMAC", request("GET", "localhost", "/a?b=c", token(goodHeader(), goodClaims(), hmacWithPublic))},
-		{"another key", request("GET", "localhost", "/a?b=c", token(goodHeader(), goodClaims(), ed(other)))},
-		{"another key that the header brings along", request("GET", "localhost", "/a?b=c", token(with(goodHeader(), "jwk", jwk), goodClaims(), ed(other)))},
-		{"a key in the header beside a good signature", request("GET", "localhost", "/a?b=c", header("jwk", jwk))},
-		{"an unknown key's name", request("GET", "localhost", "/a?b=c", header("kid", "unknown"))},
-		{"no key's name", request("GET", "localhost", "/a?b=c", header("kid", nil))},
-		{"another type", request("GET", "localhost", "/a?b=c", header("typ", "JWT"))},
-		{"no type", request("GET", "localhost", "/a?b=c", header("typ", nil))},
-		{"a critical extension", request("GET", "localhost", "/a?b=c", header("crit", []string{"x"}))},
-		{"another issuer", request("GET", "localhost", "/a?b=c", claim("iss", "redoubt-edge/other"))},
-		{"another audience", request("GET", "localhost", "/a?b=c", claim("aud", "other"))},
-		{"a list of audiences", request("GET", "localhost", "/a?b=c", claim("aud", []string{"app"}))},
-		{"expired", request("GET", "localhost", "/a?b=c", claim("exp", now.Add(-5*time.Second).Unix()))},
-		{"without an end", request("GET", "localhost", "/a?b=c", claim("exp", nil))},
-		{"living too long", request("GET", "localhost", "/a?b=c", claim("exp", now.Add(31*time.Second).Unix()))},
-		{"not valid yet", request("GET", "localhost", "/a?b=c", claim("nbf", now.Add(6*time.Second).Unix()))},
-		{"issued in the future", request("GET", "localhost", "/a?b=c", claim("iat", now.Add(6*time.Second).Unix()))},
-		{"without an identifier", request("GET", "localhost", "/a?b=c", claim("jti", nil))},
-		{"with a long identifier", request("GET", "localhost", "/a?b=c", claim("jti", strings.Repeat("x", 65)))},
-		{"with an unknown claim", request("GET", "localhost", "/a?b=c", claim("sub", "admin"))},
-		{"with a client that is no address", request("GET", "localhost", "/a?b=c", claim("ip", "localhost"))},
-		{"for another method", request("POST", "localhost", "/a?b=c", good)},
-		{"for another host", request("GET", "localhost:443", "/a?b=c", good)},
-		{"for another path", request("GET", "localhost", "/a/?b=c", good)},
-		{"for another spelling of the path", request("GET", "localhost", "/%61?b=c", good)},
-		{"for another query", request("GET", "localhost", "/a?b=d", good)},
-		{"for no query", request("GET", "localhost", "/a", good)},
-		{"a signature cut short", request("GET", "localhost", "/a?b=c", good[:len(good)-4])},
-		{"a header that is not JSON", request("GET", "localhost", "/a?b=c", "eA."+parts[1]+"."+parts[2])},
-		{"JSON serialization", request("GET", "localhost", "/a?b=c", fmt.Sprintf(`{"payload":%q,"protected":%q,"signature":%q}`, parts[1], parts[0], parts[2]))},
-		{"a huge one", request("GET", "localhost", "/a?b=c", claim("jti", strings.Repeat("x", 2048)))},
-		{"a very huge one", request("GET", "localhost", "/a?b=c", strings.Repeat(".", 1<<20))},
-	} {
-		t.Run(a.name, func(t *testing.T) {
-			h, refusal := verifierAt(t, func() time.Time { return now }, 0)
-			h.ServeHTTP(httptest.NewRecorder(), a.r)
-			got := *refusal
-			if got == nil {
-				t.Fatal("it was let through")
-			}
-			if got.By != layer.Perimeter || got.Reason != layer.Unauthenticated || got.Cause == nil {
-				t.Errorf("got %+v", got)
-			}
-			for _, value := range a.r.Header[perimeter.AssertionHeader] {
-				if len(value) > 20 && strings.Contains(got.Error(), value[:20]) {
-					t.Errorf("the refusal quotes the assertion: %.80s", got.Error())
+	jwk := map[string]any{"kty": "OKP", "crv": "Ed25519", "x": base64.RawURLEncoding.EncodeToString(other.Public().(ed25519.PublicKey))}
+	return []attack{
+		{"an empty one", ""},
+		{"two in one", good + ", " + good},
+		{"algorithm none", token(with(f.header(), "alg", "none"), f.claims(), func(string) []byte { return nil })},
+		{"algorithm none, signed", f.head("alg", "none")},
+		{"HS256 with the public key", token(with(f.header(), "alg", "HS256"), f.claims(), hmacWithPublic)},
+		{"EdDSA with an HMAC", token(f.header(), f.claims(), hmacWithPublic)},
+		{"another key", token(f.header(), f.claims(), ed(other))},
+		{"another key that the header brings along", token(with(f.header(), "jwk", jwk), f.claims(), ed(other))},
+		{"a key in the header beside a good signature", f.head("jwk", jwk)},
+		{"an unknown key's name", f.head("kid", "unknown")},
+		{"no key's name", f.head("kid", nil)},
+		{"another type", f.head("typ", "JWT")},
+		{"no type", f.head("typ", nil)},
+		{"a critical extension", f.head("crit", []string{"x"})},
+		{"another issuer", f.claim("iss", "redoubt-edge/other")},
+		{"another audience", f.claim("aud", "other")},
+		{"no audience", f.claim("aud", nil)},
+		{"a list of audiences", f.claim("aud", []string{"app"})},
+		{"expired", f.claim("exp", now.Add(-5*time.Second).Unix())},
+		{"without an end", f.claim("exp", nil)},
+		{"living too long", f.claim("exp", now.Add(f.life+time.Second).Unix())},
+		{"not valid yet", f.claim("nbf", now.Add(6*time.Second).Unix())},
+		{"issued in the future", f.claim("iat", now.Add(6*time.Second).Unix())},
+		{"with an unknown claim", f.claim("admin", true)},
+		{"without a word on how somebody was let in", f.claim("by", nil)},
+		{"let in in an unknown way", f.claim("by", "magic")},
+		{"nobody with a name", f.claim("by", "nobody")},
+		{"somebody of a provider without a name", f.claim("sub", nil)},
+		{"somebody without a provider", f.claim("idp", nil)},
+		{"by mail without an address", f.claim("by", "mail")},
+		{"groups that are named and left out", token(f.header(), with(with(f.claims(), "groups", []string{"a"}), "groups_omitted", true), ed(private))},
+		{"a line break in it", good[:10] + "\n" + good[10:]},
+		{"a signature cut short", good[:len(good)-4]},
+		{"a header that is not JSON", "eA." + parts[1] + "." + parts[2]},
+		{"claims that are not JSON", parts[0] + ".eA." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(private, []byte(parts[0]+".eA")))},
+		{"JSON serialization", fmt.Sprintf(`{"payload":%q,"protected":%q,"signature":%q}`, parts[1], parts[0], parts[2])},
+		{"a huge one", f.claim("sid", strings.Repeat("x", f.limit))},
+		{"a very huge one", strings.Repeat(".", 1<<20)},
+	}
+}
+
+// SYSTEM P5: nothing but the edge's own word is believed, in either form.
+func TestForgedAssertionsAreRefused(t *testing.T) {
+	for i, f := range forms {
+		other := forms[1-i]
+		attacks := append(f.attacks(),
+			attack{"the other form", other.good()},
+			attack{"the other form under this one's type", token(f.header(), other.claims(), ed(private))},
+			attack{"this form under the other one's type", token(other.header(), f.claims(), ed(private))})
+		for name := range f.own {
+			attacks = append(attacks, attack{"without " + name, f.claim(name, nil)}, attack{"another " + name, f.claim(name, strings.Repeat("x", 65))})
+		}
+		if err := f.open(f.good(), now); err != nil {
+			t.Fatalf("%s: a good one is refused: %v", f.name, err)
+		}
+		for _, a := range attacks {
+			t.Run(f.name+"/"+a.name, func(t *testing.T) {
+				err := f.open(a.text, now)
+				if err == nil {
+					t.Fatal("it was believed")
 				}
-			}
-		})
+				if len(a.text) > 20 && strings.Contains(err.Error(), a.text[:20]) {
+					t.Errorf("the error quotes the assertion: %.80s", err)
+				}
+			})
+		}
 	}
 }
 
-// SYSTEM P5: an assertion is good once, until it ends, give or take the skew of two clocks.
-func TestAssertionIsGoodOnceAndInTime(t *testing.T) {
-	at := now
-	h, refusal := verifierAt(t, func() time.Time { return at }, 0)
-	try := func(id string) *layer.Refusal {
-		*refusal = nil
-		h.ServeHTTP(httptest.NewRecorder(), request("GET", "localhost", "/a?b=c", token(goodHeader(), with(goodClaims(), "jti", id), ed(private))))
-		return *refusal
-	}
-	for _, step := range []struct {
-		name string
-		id   string
-		at   time.Duration
-		want bool
+// SYSTEM P5: a token is for one link and application, a header for one request.
+func TestAssertionsAreBound(t *testing.T) {
+	tokens, headers := forms[0].good(), forms[1].good()
+	change := func(f func(*assertion.RequestFacts)) assertion.RequestFacts { r := facts; f(&r); return r }
+	for _, c := range []struct {
+		name              string
+		application, link string
+		request           assertion.RequestFacts
+		token, header     bool
 	}{
-		{"by a clock that is 5 s behind", "a", -5 * time.Second, true},
-		{"by a clock that is behind further", "b", -6 * time.Second, false},
-		{"at once", "c", 0, true},
-		{"again", "c", time.Second, false},
-		{"again at its very end", "a", 34 * time.Second, false},
-		{"late, but within the skew", "d", 34 * time.Second, true},
-		{"too late", "e", 35 * time.Second, false},
-		{"again, when it is forgotten", "a", time.Hour, false},
+		{"as it was made", "app", "link-1", facts, true, true},
+		{"on another link", "app", "link-2", facts, false, true},
+		{"on a link without a name", "app", "", facts, false, true},
+		{"for another application", "app2", "link-1", facts, false, false},
+		{"for an application without a name", "", "link-1", facts, false, false},
+		{"for another method", "app", "link-1", change(func(r *assertion.RequestFacts) { r.Method = "POST" }), true, false},
+		{"for another host", "app", "link-1", change(func(r *assertion.RequestFacts) { r.Host = "localhost:443" }), true, false},
+		{"for another path", "app", "link-1", change(func(r *assertion.RequestFacts) { r.Target = "/a/?b=c" }), true, false},
+		{"for another spelling of the path", "app", "link-1", change(func(r *assertion.RequestFacts) { r.Target = "/%61?b=c" }), true, false},
+		{"for another query", "app", "link-1", change(func(r *assertion.RequestFacts) { r.Target = "/a?b=d" }), true, false},
+		{"for no query", "app", "link-1", change(func(r *assertion.RequestFacts) { r.Target = "/a" }), true, false},
 	} {
-		at = now.Add(step.at)
-		if got := try(step.id); (got == nil) != step.want {
-			t.Errorf("%s: got %v, want it taken: %v", step.name, got, step.want)
+		_, err := assertion.Open(tokens, keys, c.application, c.link, now)
+		if (err == nil) != c.token {
+			t.Errorf("token %s: got %v, want it believed: %t", c.name, err, c.token)
+		}
+		if _, err := assertion.OpenHeader(headers, keys, c.application, c.request, now); (err == nil) != c.header {
+			t.Errorf("header %s: got %v, want it believed: %t", c.name, err, c.header)
 		}
 	}
 }
 
-// SYSTEM P5 T6: when no further assertion can be remembered, none is taken; and memory is free again when they have ended.
-func TestReplayMemoryIsBoundedAndFailsClosed(t *testing.T) {
-	at := now
-	h, refusal := verifierAt(t, func() time.Time { return at }, 3)
-	try := func(id int) *layer.Refusal {
-		*refusal = nil
-		claims := with(goodClaims(), "jti", fmt.Sprint(id))
-		for _, name := range []string{"iat", "nbf"} {
-			claims[name] = at.Unix()
-		}
-		claims["exp"] = at.Add(30 * time.Second).Unix()
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, request("GET", "localhost", "/a?b=c", token(goodHeader(), claims, ed(private))))
-		return *refusal
-	}
-	for id := range 3 {
-		if got := try(id); got != nil {
-			t.Fatalf("assertion %d: %v", id, got)
-		}
-	}
-	if got := try(3); got == nil || got.Reason != layer.Unavailable {
-		t.Errorf("the fourth: got %v, want it refused as unavailable", got)
-	}
-	if got := try(0); got == nil || got.Reason != layer.Unauthenticated {
-		t.Errorf("a replay when full: got %v", got)
-	}
-	for at = now.Add(40 * time.Second); at.Before(now.Add(time.Hour)); at = at.Add(40 * time.Second) {
-		for id := range 3 {
-			if got := try(id); got != nil {
-				t.Fatalf("after %v: %v", at.Sub(now), got)
+// SYSTEM P5: an assertion is good until it ends, give or take the skew of two clocks.
+func TestAssertionsAreGoodInTime(t *testing.T) {
+	for _, f := range forms {
+		for _, step := range []struct {
+			name string
+			at   time.Duration
+			want bool
+		}{
+			{"by a clock that is 5 s behind", -5 * time.Second, true},
+			{"by a clock that is behind further", -6 * time.Second, false},
+			{"at once", 0, true},
+			{"late, but within the skew", f.life + 4*time.Second, true},
+			{"too late", f.life + 5*time.Second, false},
+			{"much too late", f.life + time.Hour, false},
+		} {
+			if err := f.open(f.good(), now.Add(step.at)); (err == nil) != step.want {
+				t.Errorf("%s %s: got %v, want it taken: %v", f.name, step.name, err, step.want)
 			}
 		}
 	}
 }
 
-func TestTargetsOfAnyLengthFit(t *testing.T) {
-	h, refusal := verifierAt(t, func() time.Time { return now }, 0)
-	for i, target := range []string{"/", "/?" + strings.Repeat("é", 3000), "/" + strings.Repeat("a", 60000), "/" + strings.Repeat("a", 511), "/" + strings.Repeat("a", 512), `/?"\`} {
-		claims := with(with(goodClaims(), "htu", perimeter.TargetClaim(target)), "jti", fmt.Sprint(i))
-		r := request("GET", "localhost", "/", token(goodHeader(), claims, ed(private)))
-		r.RequestURI = target
-		if h.ServeHTTP(httptest.NewRecorder(), r); *refusal != nil {
-			t.Errorf("%.20s…: %v", target, *refusal)
-		}
-	}
-}
-
-func TestConfigurationProblemsAreReportedTogether(t *testing.T) {
-	for name, c := range map[string]struct {
-		err  func() error
-		want []string
+// SYSTEM P3 P5: the next key is believed beside the current one, and one that was taken out is not.
+func TestKeysRotate(t *testing.T) {
+	next := assertion.NewSigningKey(other)
+	f := forms[0]
+	byNext := token(with(f.header(), "kid", next.ID), with(f.claims(), "iss", "redoubt-edge/"+next.ID), ed(other))
+	for _, c := range []struct {
+		name       string
+		keys       []assertion.VerifyKey
+		old, fresh bool
 	}{
-		"verifier": {func() error { _, err := perimeter.NewVerifier(perimeter.VerifierConfig{Replays: -1}); return err },
-			[]string{"no key", "audience", "refused requests", "negative"}},
-		"edge": {func() error {
-			_, err := perimeter.NewEdge(perimeter.EdgeConfig{Origin: "http://x/y", MinVersion: 1, MaxBody: -1})
-			return err
-		}, []string{"link's certificate", "no peer", "origin", "audience", "public certificate", "TLS version", "negative", "assertion key"}},
-		"connector": {func() error {
-			_, err := perimeter.NewConnector(perimeter.ConnectorConfig{Links: 65, EdgeKeys: []perimeter.Pin{{}}})
-			return err
-		}, []string{"link's certificate", "pinned key is empty", "host:port", "no handler", "between 0 and 64"}},
+		{"the old key alone", []assertion.VerifyKey{signing.Public()}, true, false},
+		{"both", []assertion.VerifyKey{signing.Public(), next.Public()}, true, true},
+		{"the next alone", []assertion.VerifyKey{next.Public()}, false, true},
+		{"none", nil, false, false},
+		{"one that is cut short", []assertion.VerifyKey{{ID: signing.ID, Public: signing.Public().Public[:8]}}, false, false},
 	} {
-		err := c.err()
-		if err == nil {
-			t.Errorf("%s: no error", name)
-			continue
-		}
-		for _, want := range c.want {
-			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: %q does not say %q", name, err, want)
-			}
+		_, old := assertion.Open(f.good(), c.keys, "app", "link-1", now)
+		_, fresh := assertion.Open(byNext, c.keys, "app", "link-1", now)
+		if (old == nil) != c.old || (fresh == nil) != c.fresh {
+			t.Errorf("%s: got %v and %v", c.name, old, fresh)
 		}
 	}
 }
 
-func TestSigningKeyDoesNotPrint(t *testing.T) {
+func TestSigningKeyDoesNotPrint(t *testing.T) { // SYSTEM S6
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 		if got := fmt.Sprintf(format, signing); got != "assertion key "+signing.ID {
 			t.Errorf("%s prints %q", format, got)
@@ -287,112 +265,18 @@ func TestSigningKeyDoesNotPrint(t *testing.T) {
 }
 
 func FuzzAssertion(f *testing.F) {
-	f.Add(token(goodHeader(), goodClaims(), ed(private)))
-	f.Add(token(with(goodHeader(), "alg", "none"), goodClaims(), func(string) []byte { return nil }))
+	for _, form := range forms {
+		f.Add(form.good())
+		f.Add(token(with(form.header(), "alg", "none"), form.claims(), func(string) []byte { return nil }))
+	}
 	f.Add("a.b.c")
 	f.Add("")
-	good := token(goodHeader(), goodClaims(), ed(private))
-	signed := good[:strings.LastIndexByte(good, '.')]
 	f.Fuzz(func(t *testing.T, s string) {
-		h, refusal := verifierAt(t, func() time.Time { return now }, 0)
-		h.ServeHTTP(httptest.NewRecorder(), request("GET", "localhost", "/a?b=c", s))
-		if *refusal == nil && !strings.HasPrefix(s, signed+".") {
-			t.Errorf("a token that the edge did not sign was believed: %q", s)
-		}
-	})
-}
-
-func FuzzTarget(f *testing.F) {
-	for _, s := range []string{"/", "/a/b?c=d", "/%2e%2e/", "/..;/", "//x", "/a%2fb", "/a\\b", "/é", "*", "/%"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, target string) {
-		if perimeter.CheckTarget(target) != "" {
-			return
-		}
-		r, err := http.NewRequest("GET", "https://localhost"+target, nil)
-		if err != nil {
-			t.Fatalf("%q passes, but cannot be parsed: %v", target, err)
-		}
-		if got := r.URL.RequestURI(); got != target {
-			t.Errorf("%q would be forwarded as %q", target, got)
-		}
-		for segment := range strings.SplitSeq(r.URL.Path, "/") {
-			if segment == "." || segment == ".." || strings.ContainsAny(segment, "\\\x00") {
-				t.Errorf("%q passes with the segment %q", target, segment)
+		for _, form := range forms {
+			good := form.good()
+			if form.open(s, now) == nil && !strings.HasPrefix(s, good[:strings.LastIndexByte(good, '.')]+".") {
+				t.Errorf("a %s that the edge did not sign was believed: %q", form.name, s)
 			}
 		}
-		if strings.Count(r.URL.Path, "/") != strings.Count(strings.SplitN(target, "?", 2)[0], "/") {
-			t.Errorf("%q has segments that are not seen", target)
-		}
 	})
-}
-
-// FuzzGuard holds the guard against net/http: where the guard lets whole requests through, net/http sees the same ends.
-func FuzzGuard(f *testing.F) {
-	f.Add("GET / HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")
-	f.Add("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nA: b\r\n\r\n")
-	f.Add("GET https://x/ HTTP/1.1\r\nHost: x\r\n\r\n")
-	f.Add("GET / HTTP/1.0\r\nContent-Length: 1\r\n\r\na")
-	f.Fuzz(func(t *testing.T, s string) {
-		good, reason, between := perimeter.Judge([]byte(s))
-		if reason == "" && good != len(s) || good > len(s) {
-			t.Fatalf("%d of %d bytes pass without a reason", good, len(s))
-		}
-		if reason != "" || !between {
-			return
-		}
-		// Every byte belongs to a whole request: net/http must come to the same end, unless it refuses some request.
-		if err := readAll(s); err != nil && !errors.Is(err, errRefusedByHTTP) {
-			t.Errorf("%q: %v", s, err)
-		}
-	})
-}
-
-var errRefusedByHTTP = errors.New("refused by net/http")
-
-func readAll(s string) error {
-	r := bufio.NewReader(strings.NewReader(s))
-	for {
-		if _, err := r.Peek(1); err == io.EOF {
-			return nil
-		}
-		request, err := http.ReadRequest(r)
-		if err != nil {
-			if errors.Is(err, io.ErrUnexpectedEOF) {
-				return err
-			}
-			return errRefusedByHTTP
-		}
-		if _, err := io.Copy(io.Discard, request.Body); err != nil {
-			return fmt.Errorf("reading body: %w", err)
-		}
-	}
-}
-
-// SYSTEM P5: what an assertion costs. The figures in the package comment are from here.
-func BenchmarkSign(b *testing.B) {
-	sign, err := perimeter.Sign(signing, "app")
-	if err != nil {
-		b.Fatal(err)
-	}
-	r := request("GET", "localhost", "/a?b=c")
-	for b.Loop() {
-		if _, err := sign(r, "abcdefghijklmnopqrstuvwxyz", "192.0.2.1"); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkVerify(b *testing.B) {
-	open, err := perimeter.Open(perimeter.VerifierConfig{Keys: []perimeter.VerifyKey{signing.Public()}, Audience: "app", Refuse: refuse})
-	if err != nil {
-		b.Fatal(err)
-	}
-	good := token(goodHeader(), goodClaims(), ed(private))
-	for b.Loop() {
-		if err := open(good); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -1,122 +1,111 @@
-package perimeter
+package edge
 
 import (
 	"context"
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/redoubt-dev/redoubt/layer/perimeter/enrol"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/link"
 )
 
 // tlsConfig serves browsers and connectors on one port. A connector says so by ALPN, before anything else is decided.
 func (e *Edge) tlsConfig() *tls.Config {
-	links := linkTLS(e.config.Link, e.config.Connectors)
 	public := &tls.Config{
 		MinVersion:     e.config.MinVersion,
 		GetCertificate: e.config.GetCertificate,
-		NextProtos:     []string{"h2", "http/1.1"},
+		NextProtos:     append([]string{"h2", "http/1.1"}, e.config.NextProtos...),
 	}
 	public.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if slices.Contains(hello.SupportedProtos, LinkProtocol) {
-			return links, nil
+		if slices.Contains(hello.SupportedProtos, link.Protocol) || slices.Contains(hello.SupportedProtos, enrol.Protocol) {
+			return e.config.Authority.TLS(), nil
 		}
 		return nil, nil
 	}
 	return public
 }
 
-// accept takes connections until l is closed. Handshakes have a number of their own: when all public connections are taken, a
-// connector can still come in.
-func (e *Edge) accept(l net.Listener) error {
+// accept takes connections until l is closed. A handshake holds up nobody: each has a goroutine, and their number is bounded by the
+// places.
+func (e *Edge) accept(ctx context.Context, l net.Listener) error {
 	config := e.tlsConfig()
-	handshakes := make(chan struct{}, MaxHandshakes)
 	var delay time.Duration
 	for {
-		handshakes <- struct{}{}
 		conn, err := l.Accept()
-		if errors.Is(err, net.ErrClosed) || e.closing.Load() {
+		if errors.Is(err, net.ErrClosed) || e.closing.Load() && err != nil {
 			return nil
 		}
 		if err != nil {
 			// Mostly the limit on open files, which passes; an edge that gives up does not.
-			<-handshakes
 			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
 			e.log.Warn("accepting", "error", err.Error())
 			time.Sleep(delay)
 			continue
 		}
 		delay = 0
-		go func() {
-			defer func() { <-handshakes }()
-			e.greet(conn, config)
-		}()
+		x := e.places.greet(conn)
+		if x == nil {
+			e.counts.turnedAway.WithLabelValues("address").Inc()
+			conn.Close()
+			continue
+		}
+		e.greetings.Go(func() { e.greet(ctx, conn, x, config) })
 	}
 }
 
 // greet finishes the handshake and hands the connection to whom it is for.
-func (e *Edge) greet(raw net.Conn, config *tls.Config) {
-	steady := &steadyConn{Conn: raw, progress: e.times.progress}
-	conn := tls.Server(steady, config)
-	ctx, cancel := context.WithTimeout(context.Background(), e.times.handshake)
+func (e *Edge) greet(ctx context.Context, raw net.Conn, x *place, config *tls.Config) {
+	steady := &steadyConn{Conn: raw, progress: e.times.progress, place: x}
+	conn := tls.Server(link.Cork(steady), config)
+	limit, cancel := context.WithTimeout(ctx, e.times.handshake)
 	defer cancel()
-	if err := conn.HandshakeContext(ctx); err != nil {
+	if err := conn.HandshakeContext(limit); err != nil {
 		e.log.Debug("handshake refused", "client", raw.RemoteAddr().String(), "error", err.Error())
-		raw.Close()
+		steady.Close()
 		return
 	}
-	protocol := conn.ConnectionState().NegotiatedProtocol
-	if protocol == LinkProtocol {
+	switch protocol := conn.ConnectionState().NegotiatedProtocol; protocol {
+	case link.Protocol:
+		x.gone() // a connector takes nobody's place
 		e.welcome(conn)
-		return
-	}
-	select {
-	case e.places <- struct{}{}:
-		steady.closed = func() { <-e.places }
+	case enrol.Protocol:
+		x.gone()
+		e.enrol(ctx, conn)
+	case "h2", "http/1.1", "":
+		if !x.welcome() {
+			e.counts.turnedAway.WithLabelValues("full").Inc()
+			steady.Close()
+			return
+		}
+		if protocol == "h2" {
+			e.conns.push(conn) // net/http knows the protocol by the type *tls.Conn
+			return
+		}
+		e.conns.push(&guard{Conn: conn, refused: func(reason string) { e.recordRefused(conn, reason) }})
 	default:
-		e.log.Warn("too many connections", "client", raw.RemoteAddr().String())
-		raw.Close()
-		return
+		steady.Close() // the handshake was all that was asked for
 	}
-	if protocol == "h2" {
-		e.conns.push(conn) // net/http knows the protocol by the type *tls.Conn
-		return
-	}
-	e.conns.push(&guard{Conn: conn, refused: func(reason string) { e.logRefusedConn(conn, reason) }})
 }
 
-// welcome makes a link of a connector's connection and keeps it until it dies.
-func (e *Edge) welcome(conn *tls.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), e.times.handshake)
-	defer cancel()
-	l, err := inviteHTTP2(ctx, conn, e.times)
-	if err != nil {
+// enrol serves a connection on which a connector is enrolled. It is no greeting that a stopping edge waits for.
+func (e *Edge) enrol(ctx context.Context, conn *tls.Conn) {
+	select {
+	case e.enrolling <- struct{}{}:
+	default:
 		conn.Close()
 		return
 	}
-	if !e.pool.add(l) || e.closing.Load() {
-		e.pool.remove(l)
-		l.Close()
-		return
-	}
-	e.log.Info("link up", "connector", conn.RemoteAddr().String(), "links", e.pool.count())
-	var once sync.Once
-	l.SetStateHook(func(c *http.ClientConn) {
-		if c.Err() == nil {
-			return
-		}
-		// Not in this goroutine: the hook may run inside Reserve, which the pool calls under its lock.
-		once.Do(func() { go e.farewell(l, conn) })
-	})
-}
-
-func (e *Edge) farewell(l *http.ClientConn, conn net.Conn) {
-	e.pool.remove(l)
-	conn.Close()
-	e.log.Info("link down", "connector", conn.RemoteAddr().String(), "links", e.pool.count())
+	go func() {
+		defer func() { <-e.enrolling }()
+		ctx, cancel := context.WithTimeout(ctx, 2*e.times.handshake)
+		defer cancel()
+		e.config.Authority.Enrol(ctx, conn)
+	}()
 }
 
 // A steadyConn ends a connection whose peer does not take what is written to it, and gives its place back when it is closed.
@@ -124,33 +113,40 @@ func (e *Edge) farewell(l *http.ClientConn, conn net.Conn) {
 type steadyConn struct {
 	net.Conn
 	progress time.Duration
-	bounded  atomic.Bool // somebody above has set a write deadline of his own
-	closed   func()
+	place    *place
+	bounded  atomic.Bool  // somebody above has set a write deadline of his own
+	until    atomic.Int64 // the one that is set here
 	once     sync.Once
 }
 
+// Write gives the peer at least progress. The deadline is moved only when it has come that near: that is dearer than to look at the clock.
 func (c *steadyConn) Write(p []byte) (int, error) {
 	if !c.bounded.Load() {
-		c.Conn.SetWriteDeadline(time.Now().Add(c.progress)) // an error here is an error of the Write, too
+		now := time.Now()
+		if until := c.until.Load(); until-now.UnixNano() < int64(c.progress) {
+			until := now.Add(c.progress + c.progress/2)
+			c.until.Store(until.UnixNano())
+			c.Conn.SetWriteDeadline(until) // an error here is an error of the Write, too
+		}
 	}
 	return c.Conn.Write(p)
 }
 
 func (c *steadyConn) SetWriteDeadline(t time.Time) error {
 	c.bounded.Store(!t.IsZero())
+	c.until.Store(0)
 	return c.Conn.SetWriteDeadline(t)
 }
 
 func (c *steadyConn) SetDeadline(t time.Time) error {
 	c.bounded.Store(!t.IsZero())
+	c.until.Store(0)
 	return c.Conn.SetDeadline(t)
 }
 
 func (c *steadyConn) Close() error {
 	err := c.Conn.Close()
-	if c.closed != nil {
-		c.once.Do(c.closed)
-	}
+	c.once.Do(c.place.gone)
 	return err
 }
 

@@ -1,9 +1,6 @@
-package perimeter_test
+package edge_test
 
 import (
-	"bufio"
-	"bytes"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redoubt-dev/redoubt/layer/perimeter"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/edge"
 )
 
 // SYSTEM P6: what two readers could understand differently reaches neither. HOST stands for the canonical host.
 func TestSmugglingIsRefused(t *testing.T) {
 	var reached atomic.Int64
-	w := newWorld(t, perimeter.Times{})
+	w := newWorld(t, edge.Times{})
 	w.connect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reached.Add(1)
 		io.Copy(io.Discard, r.Body)
@@ -88,13 +85,20 @@ func TestSmugglingIsRefused(t *testing.T) {
 		{"a fragment in the query", "GET /a?b#c HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
 		{"a broken escape", "GET /a%zz HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
 		{"bytes above ASCII", "GET /\xff HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
-		{"an upgrade", "GET / HTTP/1.1\r\nHost: HOST\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "501"},
+		{"an upgrade to HTTP/2 without TLS", "GET / HTTP/1.1\r\nHost: HOST\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nConnection: Upgrade, HTTP2-Settings\r\n\r\n", "501"},
+		{"an upgrade to several protocols", "GET / HTTP/1.1\r\nHost: HOST\r\nUpgrade: websocket, h2c\r\nConnection: Upgrade\r\n\r\n", "501"},
+		{"an upgrade that Connection does not name", "GET / HTTP/1.1\r\nHost: HOST\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n", "400"},
+		{"an upgrade without a key", "GET / HTTP/1.1\r\nHost: HOST\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\r\n", "400"},
+		{"an upgrade with a key that is too short", "GET / HTTP/1.1\r\nHost: HOST\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAA\r\nSec-WebSocket-Version: 13\r\n\r\n", "400"},
+		{"an upgrade of an older version", "GET / HTTP/1.1\r\nHost: HOST\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 8\r\n\r\n", "426"},
+		{"an upgrade by POST", "POST / HTTP/1.1\r\nHost: HOST\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n", "400"},
+		{"an upgrade with a body", "GET / HTTP/1.1\r\nHost: HOST\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 1\r\n\r\na", "400"},
 		{"a method that is too long", strings.Repeat("A", 33) + " / HTTP/1.1\r\nHost: HOST\r\n" + end, "400"},
 	}
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
 			before := reached.Load()
-			conn := w.raw(strings.Replace(a.request, "Upgrade\r\n\r\n", "Upgrade, close\r\n\r\n", 1))
+			conn := w.raw(a.request)
 			if got, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(conn, "HTTP/1.1 "), "HTTP/1.0 "), " "); got != a.want {
 				t.Errorf("got %.80q, want %s", conn, a.want)
 			}
@@ -119,17 +123,63 @@ func TestSmugglingIsRefused(t *testing.T) {
 			}
 		})
 	}
-	if w.edge.Links() != 1 {
+	if w.edge.Links("test") != 1 {
 		t.Error("an attack cost the link")
 	}
-	if !strings.Contains(w.log.String(), `"refused":"Content-Length beside Transfer-Encoding"`) {
+	if !strings.Contains(w.access.String(), `"refused":"Content-Length beside Transfer-Encoding"`) {
 		t.Error("the log does not say what was refused")
+	}
+}
+
+// SYSTEM P6: no request that is hidden behind another's end, by one reading of it, is ever answered or reaches the application.
+func TestHiddenRequestsAreNotServed(t *testing.T) {
+	var hidden atomic.Int64
+	w := newWorld(t, edge.Times{})
+	w.connect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hidden" {
+			hidden.Add(1)
+		}
+		io.Copy(io.Discard, r.Body)
+	}))
+	const inner = "GET /hidden HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n"
+	if got := w.raw("GET / HTTP/1.1\r\nHost: HOST\r\n\r\n" + inner); strings.Count(got, "HTTP/1.1 200") != 2 || hidden.Load() != 1 {
+		t.Fatalf("an honest second request: got %.100q", got)
+	}
+	hidden.Store(0)
+	const post = "POST / HTTP/1.1\r\nHost: HOST\r\n"
+	for name, request := range map[string]string{
+		"CL.TE":                           post + "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"TE.CL":                           post + "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\n",
+		"TE.TE with a second coding":      post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n",
+		"TE.TE with a quoted coding":      post + "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
+		"TE.TE with a tab":                post + "Transfer-Encoding:\tchunked, chunked\r\n\r\n0\r\n\r\n",
+		"TE with an underscore":           post + "Transfer_Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+		"TE with a space before it":       post + " Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"TE folded":                       post + "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+		"TE behind a bare line feed":      post + "X: y\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"TE behind a bare return":         post + "X: y\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"CL behind a NUL":                 post + "X: y\x00Content-Length: 5\r\n\r\n",
+		"two lengths":                     post + "Content-Length: 0\r\nContent-Length: 40\r\n\r\n",
+		"a length with an underscore":     post + "Content_Length: 5\r\n\r\n",
+		"a chunk extension":               post + "Transfer-Encoding: chunked\r\n\r\n0;\nx\r\n\r\n",
+		"a chunk's end without a return":  post + "Transfer-Encoding: chunked\r\n\r\n1\r\na\n0\r\n\r\n",
+		"a last chunk of several zeros;x": post + "Transfer-Encoding: chunked\r\n\r\n000;x\r\n\r\n",
+		"after a refused host":            "GET / HTTP/1.1\r\nHost: HOST\r\nHost: x\r\n\r\n",
+		"after an underscore":             "POST / HTTP/1.1\r\nHost: HOST\r\nX_Y: z\r\nContent-Length: 1\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := w.raw(request + inner)
+			if hidden.Load() != 0 || strings.Count(got, "HTTP/1.1 ") > 1 || strings.Contains(got, "HTTP/1.1 2") {
+				t.Errorf("got %.300q, and %d hidden requests reached the application", got, hidden.Load())
+			}
+			hidden.Store(0)
+		})
 	}
 }
 
 // Nothing honest is refused by the same code: pipelining, chunks with trailers, an absolute target, any body between requests.
 func TestHonestHTTP1Passes(t *testing.T) {
-	w := newWorld(t, perimeter.Times{})
+	w := newWorld(t, edge.Times{})
 	w.connect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "[%s %s %d %v %d]", r.Method, r.URL.Path, len(body), err, len(r.Trailer))
@@ -138,7 +188,7 @@ func TestHonestHTTP1Passes(t *testing.T) {
 		"POST /b HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\na\r\nbc\r\nA\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n" +
 		"GET https://HOST/c HTTP/1.1\r\nHost: HOST\r\n\r\n" +
 		"GET /d HTTP/1.0\r\nHost: HOST\r\n\r\n")
-	for _, want := range []string{"[POST /a 3 <nil> 0]", "[POST /b 15 <nil> 0]", "[GET /c 0 <nil> 0]", "[GET /d 0 <nil> 0]"} {
+	for _, want := range []string{"[POST /a 3 <nil> 0]", "[POST /b 15 <nil> 1]", "[GET /c 0 <nil> 0]", "[GET /d 0 <nil> 0]"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %q, want it to hold %q", got, want)
 		}
@@ -148,7 +198,7 @@ func TestHonestHTTP1Passes(t *testing.T) {
 // SYSTEM P5: no header in which a client claims who or where it is reaches the application.
 func TestClaimsAreDropped(t *testing.T) {
 	protocols(t, func(t *testing.T, http2 bool) {
-		w := newWorld(t, perimeter.Times{})
+		w := newWorld(t, edge.Times{})
 		w.connect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			var names []string
 			for name := range r.Header {
@@ -193,7 +243,7 @@ func TestClaimsInEverySpelling(t *testing.T) {
 		"X_Forwarded_For": true, "x-forwarded_FOR": true, "REMOTE_USER": true, "Redoubt_Assertion": true, "a-jwt_assertion": true,
 		"CF_Ray": true, "X-Auth": false, "Accept": false, "X-Request-Id": false, "Origin": false, "Cookie": false, "Cfx": false,
 	} {
-		if got := perimeter.IsClaim(name); got != want {
+		if got := edge.IsClaim(name); got != want {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
@@ -201,7 +251,7 @@ func TestClaimsInEverySpelling(t *testing.T) {
 
 // SYSTEM P2: one canonical origin; whoever comes by another name of this machine is sent there, if he only reads.
 func TestCanonicalOrigin(t *testing.T) {
-	w := newWorld(t, perimeter.Times{})
+	w := newWorld(t, edge.Times{})
 	w.connect(hello)
 	_, port, _ := strings.Cut(w.host, ":")
 	for _, c := range []struct {
@@ -238,7 +288,7 @@ func TestCanonicalOrigin(t *testing.T) {
 
 // SYSTEM P2: the plain port only ever names the configured origin.
 func TestPlainPortRedirects(t *testing.T) {
-	w := newWorld(t, perimeter.Times{})
+	w := newWorld(t, edge.Times{})
 	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for _, x := range []struct {
 		name, method, path, want string
@@ -267,7 +317,7 @@ func TestPlainPortRedirects(t *testing.T) {
 
 // The access line says what happened, and nothing that is secret.
 func TestAccessLine(t *testing.T) {
-	w := newWorld(t, perimeter.Times{})
+	w := newWorld(t, edge.Times{})
 	w.connect(hello)
 	r, _ := http.NewRequest("GET", w.url("/path?token=hunter2"), nil)
 	r.Header.Set("Authorization", "Bearer hunter2")
@@ -277,33 +327,32 @@ func TestAccessLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	w.eventually("the line is written", func() bool { return strings.Contains(w.log.String(), `"msg":"request"`) })
-	log := w.log.String()
-	if strings.Contains(log, "hunter2") {
+	w.eventually("the line is written", func() bool { return strings.Contains(w.access.String(), `"path"`) })
+	log := w.access.String()
+	if strings.Contains(log+w.log.String(), "hunter2") {
 		t.Errorf("the log holds a credential: %s", log)
 	}
 	var line struct {
-		Method, Host, Path, Request, Client string
-		Status                              int
-		Bytes                               int64
-		MS                                  *float64
+		Time                                        time.Time
+		ID, Method, Host, Path, Client, Application string
+		Rule, By, Link, Protocol, Refused, Session  string
+		Status                                      int
+		Out                                         int64
+		MS                                          *float64
 	}
-	for s := bufio.NewScanner(strings.NewReader(log)); s.Scan(); {
-		if bytes.Contains(s.Bytes(), []byte(`"msg":"request"`)) {
-			if err := json.Unmarshal(s.Bytes(), &line); err != nil {
-				t.Fatal(err)
-			}
-		}
+	if err := json.Unmarshal([]byte(log), &line); err != nil {
+		t.Fatal(err)
 	}
-	if line.Method != "GET" || line.Host != w.host || line.Path != "/path" || line.Status != 200 || line.Bytes == 0 ||
-		line.MS == nil || len(line.Request) < 20 || line.Client != "127.0.0.1" {
+	if line.Method != "GET" || line.Host != w.host || line.Path != "/path" || line.Status != 200 || line.Out == 0 || line.MS == nil ||
+		len(line.ID) < 20 || line.Client != "127.0.0.1" || line.Application != "test" || line.Rule != "test:1 everybody" || line.By != "nobody" ||
+		line.Link == "" || line.Protocol != "HTTP/2.0" || time.Since(line.Time) > time.Minute || line.Refused != "" {
 		t.Errorf("got %+v", line)
 	}
 }
 
 // SYSTEM P6: a client in HTTP/2 may not say twice what HTTP/1 may not.
 func TestHTTP2Ambiguities(t *testing.T) {
-	w := newWorld(t, perimeter.Times{})
+	w := newWorld(t, edge.Times{})
 	w.connect(hello)
 	for name, change := range map[string]func(*http.Request){
 		"a target with escaped dots": func(r *http.Request) { r.URL.Opaque = "/a/%2e%2e/b" },
@@ -323,16 +372,4 @@ func TestHTTP2Ambiguities(t *testing.T) {
 			}
 		})
 	}
-}
-
-// dialRaw opens a TLS connection that the test writes by itself.
-func (w *world) dialRaw() *tls.Conn {
-	w.Helper()
-	conn, err := tls.Dial("tcp", w.addr, w.tls("http/1.1"))
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
-	return conn
 }

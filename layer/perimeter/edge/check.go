@@ -1,64 +1,48 @@
-package perimeter
+package edge
 
 import (
+	"bytes"
 	"net/http"
-	"net/netip"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/redoubt-dev/redoubt/layer"
 )
 
-// A denial is how the edge answers a request itself. The edge is the outermost ring of its process, so that it renders its own
-// refusals; slug is their kind for the log.
-type denial struct {
-	*layer.Refusal
-	status int
-	slug   string
-	move   string // for a redirect: where to
-}
-
-func deny(status int, reason layer.Reason, slug, public string) *denial {
-	return &denial{&layer.Refusal{By: layer.Perimeter, Reason: reason, Public: public}, status, slug, ""}
-}
-
-func malformed(slug, public string) *denial {
-	return deny(http.StatusBadRequest, layer.Malformed, slug, public)
-}
-
-// check says why r does not pass, or nil. It holds for HTTP/1 and HTTP/2 alike; what only HTTP/1 can get wrong, guard refuses.
-func (e *Edge) check(r *http.Request) *denial {
+// check says whose r is, or why it does not pass. It holds for every version of HTTP alike; what only HTTP/1 can get wrong, guard
+// refuses.
+func (e *Edge) check(r *http.Request) (*site, *denial) {
 	if d := checkMethod(r.Method); d != nil {
-		return d
+		return nil, d
 	}
 	if d := checkHeader(r); d != nil {
-		return d
+		return nil, d
 	}
 	target := r.RequestURI
 	if r.URL.Host != "" {
-		// An absolute target. In HTTP/2 there is no honest one (RFC 9113 section 8.3.1); in HTTP/1 guard has compared the hosts.
+		// An absolute target. After HTTP/1 there is no honest one (RFC 9113 section 8.3.1); in HTTP/1 guard has compared the hosts.
 		if r.ProtoMajor > 1 {
-			return malformed("target", "The request's target is not a path.")
+			return nil, malformed("target", "The request's target is not a path.")
 		}
 		target = r.URL.RequestURI()
+		r.RequestURI = target
 	}
 	if why := checkTarget(target); why != "" {
-		return malformed("target", why)
+		return nil, malformed("target", why)
 	}
-	if d := e.checkHost(r, target); d != nil {
-		return d
+	s, d := e.checkHost(r, target)
+	if d != nil {
+		return nil, d
 	}
 	if len(r.Header["Upgrade"]) > 0 {
-		return deny(http.StatusNotImplemented, layer.Unsupported, "upgrade", "This connection cannot change its protocol.")
+		if d := checkUpgrade(r); d != nil {
+			return s, d
+		}
 	}
-	if r.ContentLength > e.config.MaxBody {
-		return tooLarge()
+	if s.MaxBody >= 0 && r.ContentLength > s.MaxBody {
+		return s, tooLarge()
 	}
-	return nil
-}
-
-func tooLarge() *denial {
-	return deny(http.StatusRequestEntityTooLarge, layer.TooLarge, "body too large", "The request's body is too large.")
+	return s, nil
 }
 
 func checkMethod(method string) *denial {
@@ -77,7 +61,7 @@ func checkHeader(r *http.Request) *denial {
 			return malformed("underscore", "A header's name has an underscore.")
 		}
 		for _, v := range values {
-			if strings.ContainsFunc(v, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+			if hasControl(v) {
 				return malformed("control character", "A header's value has a control character.")
 			}
 		}
@@ -85,7 +69,9 @@ func checkHeader(r *http.Request) *denial {
 	if lines > MaxHeaderLines {
 		return deny(http.StatusRequestHeaderFieldsTooLarge, layer.TooLarge, "header lines", "The request has too many header lines.")
 	}
-	if len(r.Header["Content-Length"]) > 1 || len(r.Header["Transfer-Encoding"]) > 0 {
+	// net/http takes a length in HTTP/2 that it cannot read for none, and the body for empty.
+	lengths := r.Header["Content-Length"]
+	if len(lengths) > 1 || len(lengths) == 1 && !isLength(lengths[0]) || len(r.Header["Transfer-Encoding"]) > 0 {
 		return malformed("framing", "The request's length is ambiguous.")
 	}
 	// HTTP/2 may carry Host beside :authority; they must agree (RFC 9113 section 8.3.1).
@@ -93,6 +79,21 @@ func checkHeader(r *http.Request) *denial {
 		return malformed("hosts", "The request names more than one host.")
 	}
 	return nil
+}
+
+// isLength reports whether s is a Content-Length, of so many digits that it fits (RFC 9110 section 8.6).
+func isLength(s string) bool {
+	return s != "" && len(s) <= maxLengthSize && strings.Trim(s, "0123456789") == ""
+}
+
+// hasControl reports whether a header's value holds what no reader should have to skip.
+func hasControl(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return true
+		}
+	}
+	return false
 }
 
 // checkTarget says what is wrong with a request target, or nothing. Whatever passes means the same to every reader: no byte
@@ -107,9 +108,10 @@ func checkTarget(target string) (why string) {
 			return "The request's query has a character that must be encoded."
 		}
 	}
-	segments := strings.Split(path[1:], "/")
-	for i, segment := range segments {
-		if segment == "" && i < len(segments)-1 {
+	for rest, more := path[1:], true; more; {
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		if segment == "" && more {
 			// Some readers leave it out; a browser that is sent to "//x/y" takes x for a host.
 			return "The request's path has an empty segment."
 		}
@@ -121,7 +123,8 @@ func checkTarget(target string) (why string) {
 }
 
 func checkSegment(segment string) (why string) {
-	name := make([]byte, 0, len(segment))
+	var space [64]byte // most segments fit: no memory is taken for them
+	name := space[:0]
 	for i := 0; i < len(segment); i++ {
 		c := segment[i]
 		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"#<>\\^`{|}", c) >= 0 {
@@ -146,8 +149,8 @@ func checkSegment(segment string) (why string) {
 		return "The request's path is not UTF-8."
 	}
 	// Some readers cut parameters off before they resolve dots: "..;x" leads up for them.
-	first, _, _ := strings.Cut(string(name), ";")
-	if first == "." || first == ".." {
+	first, _, _ := bytes.Cut(name, []byte(";"))
+	if string(first) == "." || string(first) == ".." {
 		return "The request's path has a dot segment."
 	}
 	return ""
@@ -162,38 +165,4 @@ func unhex(c byte) byte {
 		return c - '0'
 	}
 	return c | 0x20 - 'a' + 10
-}
-
-// checkHost lets only the canonical origin's host pass. One who came by another name of this machine is sent to the canonical
-// origin, if nothing is lost by it; everyone else has the wrong server (RFC 9110 section 15.5.20).
-func (e *Edge) checkHost(r *http.Request, target string) *denial {
-	host := bareHost(r.Host)
-	if host == e.host {
-		r.Host = e.host // one spelling: what the assertion says and what the application sees
-		return nil
-	}
-	misdirected := deny(http.StatusMisdirectedRequest, layer.NotFound, "host", "This server does not serve that host.")
-	if !isLocal(host) || r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return misdirected
-	}
-	misdirected.status, misdirected.slug, misdirected.move = http.StatusPermanentRedirect, "not canonical", e.config.Origin+target
-	return misdirected
-}
-
-// bareHost is the one spelling of a host with its port: lower case, without the port that https implies.
-func bareHost(host string) string {
-	return strings.TrimSuffix(strings.ToLower(host), ":443")
-}
-
-// isLocal reports whether host, with or without a port, is this machine's loopback by any of its common names.
-func isLocal(host string) bool {
-	name := host
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		name = host[:i]
-	}
-	if name == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(strings.Trim(name, "[]"))
-	return err == nil && ip.IsLoopback()
 }

@@ -1,4 +1,4 @@
-package perimeter
+package edge
 
 import (
 	"context"
@@ -9,130 +9,76 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"sync"
 	"sync/atomic"
-)
+	"time"
 
-// EdgeConfig says which origin an Edge serves, and whom it lets link.
-type EdgeConfig struct {
-	// Origin is the one canonical address of the application: "https://app.example" or "https://localhost:8443". Required.
-	Origin string
-	// Audience is the application's name in assertions. Required.
-	Audience string
-	// Signer signs assertions. Required.
-	Signer SigningKey
-	// GetCertificate gives the public certificate, for each handshake anew. Required.
-	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// Link is the edge's certificate towards connectors. Required.
-	Link tls.Certificate
-	// Connectors are the keys of those who may link, current and next. At least one is required.
-	Connectors []Pin
-	// MinVersion is the oldest TLS version for the public: zero means TLS 1.3; only tls.VersionTLS12 is possible besides.
-	MinVersion uint16
-	// MaxBody bounds a request's body in bytes; zero means DefaultMaxBody.
-	MaxBody int64
-	// MaxConns bounds public connections at once; zero means DefaultMaxConns.
-	MaxConns int
-	// MaxInFlight bounds requests on one link at once; zero means DefaultMaxInFlight.
-	MaxInFlight int
-	// Log receives a line per request, without queries or credentials, and the coming and going of links; nil discards it.
-	Log *slog.Logger
-}
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/redoubt-dev/redoubt/layer/perimeter/link"
+)
 
 // An Edge is the only part of Redoubt that listens. It serves once.
 type Edge struct {
-	config  EdgeConfig
-	host    string // of Origin, as bareHost spells it
+	config  Config
 	times   timeouts
 	log     *slog.Logger
-	pool    *pool
-	proxy   *httputil.ReverseProxy
+	sites   map[string]*site // by host, as bareHost spells it; aliases too
+	first   *site
+	pools   map[string]*pool // by application
+	budget  *link.Budget
 	public  *http.Server
 	plain   *http.Server
 	conns   *handover
-	places  chan struct{} // one for each public connection
-	closing atomic.Bool
-	stopped chan struct{} // closed by Shutdown
-	stop    sync.Once
+	places  *places
+	rates   *rates
+	watched watched
+	lines   *lines
+	counts  *counts
+
+	greetings sync.WaitGroup
+	enrolling chan struct{}
+	began     time.Time
+	closing   atomic.Bool
+	stopped   chan struct{} // closed by Shutdown
+	stop      sync.Once
 }
 
-// NewEdge checks the configuration and reports every problem at once.
-func NewEdge(c EdgeConfig) (*Edge, error) { return newEdge(c, defaultTimeouts) }
+// New checks the configuration and reports every problem at once.
+func New(c Config) (*Edge, error) { return newEdge(c, defaultTimeouts) }
 
-func newEdge(c EdgeConfig, times timeouts) (*Edge, error) {
-	origin, problems := checkEdge(c)
-	s, err := newSigner(c.Signer, c.Audience)
-	if err != nil {
-		problems = append(problems, err)
-	}
-	if len(problems) > 0 {
+func newEdge(c Config, times timeouts) (*Edge, error) {
+	if problems := c.check(); len(problems) > 0 {
 		return nil, fmt.Errorf("configuring edge: %w", errors.Join(problems...))
 	}
 	c = c.withDefaults()
-	c.Origin = "https://" + bareHost(origin.Host)
 	e := &Edge{
-		config: c, host: bareHost(origin.Host), times: times, log: c.Log,
-		pool:    &pool{maxInFlight: c.MaxInFlight, sign: s.sign},
-		conns:   newHandover(),
-		places:  make(chan struct{}, c.MaxConns),
-		stopped: make(chan struct{}),
+		config: c, times: times, log: c.Log, budget: link.NewBudget(c.Budget),
+		conns: newHandover(), places: newPlaces(c.MaxConns, c.MaxPerAddress), rates: newRates(c.Rate),
+		watched: watched{all: map[*visit]struct{}{}}, lines: newLines(c.Access),
+		enrolling: make(chan struct{}, MaxEnrolments), began: time.Now(), stopped: make(chan struct{}),
 	}
-	e.proxy, e.public, e.plain = e.newProxy(), e.publicServer(), e.plainServer()
+	e.pools, e.sites, e.first = newSites(c, times)
+	e.counts = newCounts(e)
+	e.public, e.plain = e.publicServer(), e.plainServer()
 	return e, nil
-}
-
-func checkEdge(c EdgeConfig) (*url.URL, []error) {
-	problems := checkLink(c.Link, c.Connectors)
-	origin, err := url.Parse(c.Origin)
-	if err != nil || origin.Scheme != "https" || origin.Host == "" || origin.Hostname() == "" || c.Origin != "https://"+origin.Host {
-		problems = append(problems, errors.New("the origin is not of the form https://host or https://host:port"))
-	}
-	if c.Audience == "" || len(c.Audience) > 64 {
-		problems = append(problems, errors.New("the audience is missing or longer than 64 bytes"))
-	}
-	if c.GetCertificate == nil {
-		problems = append(problems, errors.New("no public certificate is given"))
-	}
-	if c.MinVersion != 0 && c.MinVersion != tls.VersionTLS12 && c.MinVersion != tls.VersionTLS13 {
-		problems = append(problems, errors.New("the oldest TLS version may only be 1.2 or 1.3"))
-	}
-	if c.MaxBody < 0 || c.MaxConns < 0 || c.MaxInFlight < 0 {
-		problems = append(problems, errors.New("a limit is negative"))
-	}
-	return origin, problems
-}
-
-func (c EdgeConfig) withDefaults() EdgeConfig {
-	if c.MinVersion == 0 {
-		c.MinVersion = tls.VersionTLS13
-	}
-	if c.MaxBody == 0 {
-		c.MaxBody = DefaultMaxBody
-	}
-	if c.MaxConns == 0 {
-		c.MaxConns = DefaultMaxConns
-	}
-	if c.MaxInFlight == 0 {
-		c.MaxInFlight = DefaultMaxInFlight
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	return c
 }
 
 // Serve serves the public and connectors on public, where TLS has not begun yet, and redirects from plain, which may be nil.
 // When ctx ends it stops as Shutdown does, and returns nil. It closes both listeners.
 func (e *Edge) Serve(ctx context.Context, public, plain net.Listener) error {
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	go e.config.Authority.Watch(background, e.revoked)
+	go e.watched.run(background, e.times)
+
 	failed := make(chan error, 3)
 	go func() { failed <- e.public.Serve(e.conns) }()
 	if plain != nil {
 		go func() { failed <- e.plain.Serve(newCrowd(plain, MaxPlain)) }()
 	}
 	accepted := make(chan error, 1)
-	go func() { accepted <- e.accept(public) }()
+	go func() { accepted <- e.accept(background, public) }()
 
 	var err error
 	select {
@@ -141,9 +87,10 @@ func (e *Edge) Serve(ctx context.Context, public, plain net.Listener) error {
 	case err = <-accepted:
 	case err = <-failed:
 	}
+	e.closing.Store(true)
 	public.Close()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.times.drain)
-	defer cancel()
+	drain, cancelDrain := context.WithTimeout(context.WithoutCancel(ctx), e.times.drain)
+	defer cancelDrain()
 	return errors.Join(ignoreClosed(err), e.Shutdown(drain))
 }
 
@@ -154,18 +101,84 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// Shutdown takes no new request, waits for those in flight until ctx ends, and then closes every connection and link. Serve
-// does this by itself when its context ends.
+// Shutdown takes no new connection, waits for requests in flight until ctx ends, and then closes every connection and link. HTTP/2
+// clients are told to go elsewhere (GOAWAY); event streams and WebSockets, which never finish by themselves, are ended at once, so
+// that their clients come back at another edge. Serve does all this by itself when its context ends.
 func (e *Edge) Shutdown(ctx context.Context) error {
 	e.closing.Store(true)
 	e.stop.Do(func() { close(e.stopped) })
-	defer e.pool.closeAll()
+	defer e.lines.close()
+	defer e.closeLinks()
 	e.plain.Close()
-	if err := e.public.Shutdown(ctx); err != nil {
+	e.awaitGreetings(ctx)
+	e.watched.leave()
+	e.lastCall(ctx)
+	e.watched.leave() // what has begun meanwhile
+	if err := errors.Join(e.public.Shutdown(ctx), e.watched.empty(ctx)); err != nil {
+		e.watched.cut()
 		e.public.Close()
 		return fmt.Errorf("waiting for requests in flight: %w", err)
 	}
 	return nil
+}
+
+// awaitGreetings lets handshakes finish: a client that was accepted is not turned away for having come last.
+func (e *Edge) awaitGreetings(ctx context.Context) {
+	done := make(chan struct{})
+	go func() { e.greetings.Wait(); close(done) }() // ends: a handshake has a deadline
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// lastCall lets connections that are kept open ask once more, to be told then that they end. Closing them at once would cut off a
+// request that is on its way, and its client could not know whether it was taken.
+func (e *Edge) lastCall(ctx context.Context) {
+	limit, tick := time.NewTimer(LastCall), time.NewTicker(5*time.Millisecond)
+	defer limit.Stop()
+	defer tick.Stop()
+	for {
+		if _, _, idle := e.places.counts(); idle == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (e *Edge) closeLinks() {
+	for _, p := range e.pools {
+		p.closeAll()
+	}
+}
+
+// revoked ends what a connector has, as soon as it is shut out (SYSTEM P3).
+func (e *Edge) revoked(id string) {
+	for _, p := range e.pools {
+		if p.drop(id) {
+			e.log.Warn("connector revoked", "connector", id, "application", p.name)
+		}
+	}
+}
+
+// Handler answers public requests. It is what Serve serves by HTTP/1.1 and HTTP/2, and may be put behind an HTTP/3 server.
+func (e *Edge) Handler() http.Handler { return http.HandlerFunc(e.serve) }
+
+// Registry holds the edge's metrics. Others who serve the public with it may add theirs.
+func (e *Edge) Registry() *prometheus.Registry { return e.counts.registry }
+
+// Links is how many live links the application has.
+func (e *Edge) Links(application string) int {
+	if p, ok := e.pools[application]; ok {
+		return p.count()
+	}
+	return 0
 }
 
 func (e *Edge) publicServer() *http.Server {
@@ -173,16 +186,17 @@ func (e *Edge) publicServer() *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	return &http.Server{
-		Handler:           http.HandlerFunc(e.serve),
+		Handler:           e.Handler(),
 		Protocols:         &protocols,
 		MaxHeaderBytes:    MaxHeaderBytes - 4096, // net/http adds 4096
 		ReadHeaderTimeout: e.times.header,
 		IdleTimeout:       e.times.idle,
 		ErrorLog:          quiet(e.log),
+		ConnContext:       withCaller,
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: 128, // a browser needs no more; the link's own limit is for all clients together
+			MaxConcurrentStreams: MaxStreams, // a browser needs no more; the link's own limit is for all clients together
 			SendPingTimeout:      e.times.progress,
-			PingTimeout:          e.times.pong,
+			PingTimeout:          e.times.handshake,
 			WriteByteTimeout:     e.times.progress,
 		},
 	}
@@ -190,3 +204,5 @@ func (e *Edge) publicServer() *http.Server {
 
 // quiet makes a server's complaints about its clients visible to those who look for them: anyone can cause them.
 func quiet(l *slog.Logger) *log.Logger { return slog.NewLogLogger(l.Handler(), slog.LevelDebug) }
+
+func tlsVersion(v uint16) bool { return v == 0 || v == tls.VersionTLS12 || v == tls.VersionTLS13 }

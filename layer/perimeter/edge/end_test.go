@@ -1,4 +1,4 @@
-package perimeter_test
+package edge_test
 
 import (
 	"bufio"
@@ -11,29 +11,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/redoubt-dev/redoubt/layer/perimeter"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/edge"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/enrol"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/link"
 )
-
-var hello = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-	visit, ok := perimeter.From(r.Context())
-	fmt.Fprintf(w, "%s %s %s %v %s %s", r.Method, r.Host, r.RequestURI, ok, visit.ClientIP, visit.Scheme)
-})
 
 // SYSTEM P1 P3 P5: a request goes through edge, link and verifier, and arrives as it was sent.
 func TestRequestArrivesAsSent(t *testing.T) {
 	protocols(t, func(t *testing.T, http2 bool) {
-		w := newWorld(t, perimeter.Times{})
+		w := newWorld(t, edge.Times{})
 		w.connect(hello)
 		c := w.client(http2)
 		for _, target := range []string{"/", "/a/b?x=1&y=%2f;z", "/a%20b/c;p=1/", "/?", "/a%40b/100%25/", "/%e2%82%ac?q=a\"b", "/long?" + strings.Repeat("a", 9000)} {
@@ -49,7 +43,7 @@ func TestRequestArrivesAsSent(t *testing.T) {
 // SYSTEM P2: large streams pass in both directions at once, without being held back.
 func TestTenMegabytesBothWays(t *testing.T) {
 	protocols(t, func(t *testing.T, http2 bool) {
-		w := newWorld(t, perimeter.Times{})
+		w := newWorld(t, edge.Times{})
 		w.connect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/down" {
 				w.Write(make([]byte, 10<<20))
@@ -84,7 +78,7 @@ func TestTenMegabytesBothWays(t *testing.T) {
 // SYSTEM P2: an event is there when it is sent.
 func TestServerSentEventsAreNotHeldBack(t *testing.T) {
 	protocols(t, func(t *testing.T, http2 bool) {
-		w := newWorld(t, perimeter.Times{})
+		w := newWorld(t, edge.Times{})
 		next := make(chan struct{})
 		w.connect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
@@ -118,7 +112,7 @@ func TestServerSentEventsAreNotHeldBack(t *testing.T) {
 // SYSTEM P6: a client that goes away cancels its request in the application, and the link lives on.
 func TestClientGoingAwayCancels(t *testing.T) {
 	protocols(t, func(t *testing.T, http2 bool) {
-		w := newWorld(t, perimeter.Times{})
+		w := newWorld(t, edge.Times{})
 		cancelled, began := make(chan struct{}), make(chan struct{})
 		w.connect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/" {
@@ -140,7 +134,7 @@ func TestClientGoingAwayCancels(t *testing.T) {
 		case <-time.After(5 * time.Second):
 			t.Fatal("the application was not told within 5 s")
 		}
-		if got := w.edge.Links(); got != 1 {
+		if got := w.edge.Links("test"); got != 1 {
 			t.Errorf("%d links after a cancelled request, want 1", got)
 		}
 		if status, _ := w.get(c, "/"); status != 200 {
@@ -151,7 +145,7 @@ func TestClientGoingAwayCancels(t *testing.T) {
 
 // SYSTEM P6: without a link the answer is 503, and everything works again when one is there.
 func TestLinkLossAndRecovery(t *testing.T) {
-	w := newWorld(t, perimeter.Times{})
+	w := newWorld(t, edge.Times{})
 	c := w.client(true)
 	expect := func(want int) {
 		t.Helper()
@@ -167,66 +161,33 @@ func TestLinkLossAndRecovery(t *testing.T) {
 	expect(503)
 	stop := w.connect(hello)
 	expect(200)
-	if err := stop(); err != nil {
-		t.Error(err)
-	}
-	w.eventually("no link is left", func() bool { return w.edge.Links() == 0 })
+	stop()
+	w.eventually("no link is left", func() bool { return w.edge.Links("test") == 0 })
 	expect(503)
-	w.connect(hello, func(c *perimeter.ConnectorConfig) { c.Links = 3 })
+	w.connect(hello, func(c *connector) { c.links = 3 })
 	expect(200)
 }
 
-// SYSTEM P6: a connector outlives its edge and comes back by itself.
-func TestConnectorReturnsToRestartedEdge(t *testing.T) {
-	first := newWorld(t, perimeter.Times{})
-	relay := newRelay(t, first.addr)
-	stop := first.connect(hello, func(c *perimeter.ConnectorConfig) { c.Edge = relay.addr(); c.Links = 2 })
-	first.stop()
-	second := newWorld(t, perimeter.Times{})
-	relay.to.Store(second.addr)
-	second.eventually("both links are back", func() bool { return second.edge.Links() == 2 })
-	if status, _ := second.get(second.client(true), "/"); status != 200 {
-		t.Errorf("got %d", status)
-	}
-	if err := stop(); err != nil {
-		t.Error(err)
-	}
-}
-
-// SYSTEM P6: both sides notice by themselves that the network between them is gone, and link again when it is back.
+// SYSTEM P6: the edge notices by itself that the network to a connector is gone, and takes it again when it is back.
 func TestSilentNetworkIsNoticed(t *testing.T) {
-	times := perimeter.Times{Ping: 200 * time.Millisecond, Handshake: 500 * time.Millisecond}
-	w := newWorld(t, times)
-	relay := newRelay(t, w.addr)
-	var log logbook
-	c, err := perimeter.NewConnectorIn(perimeter.ConnectorConfig{
-		Edge: relay.addr(), EdgeKeys: keys.Application.Edge, Certificate: keys.Application.Link, Handler: newVerifier(t).Handler(hello),
-		Log: slog.New(slog.NewJSONHandler(&log, nil)),
-	}, times)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	w.eventually("two links are up", func() bool { return w.edge.Links() == 2 })
-	relay.silent.Store(true)
-	w.eventually("the edge has given the links up", func() bool { return w.edge.Links() == 0 })
-	w.eventually("the connector has, too", func() bool { return strings.Count(log.String(), `"link down"`) >= 2 })
-	relay.silent.Store(false)
-	w.eventually("two links are up again", func() bool { return w.edge.Links() == 2 })
+	w := newWorld(t, edge.Times{Ping: 200 * time.Millisecond, Handshake: 500 * time.Millisecond})
+	r := newRelay(t, w.addr)
+	w.connect(hello, func(c *connector) {
+		c.addr, c.links = r.addr(), 2
+		c.config = link.Config{PingAfter: 200 * time.Millisecond, PingTimeout: 200 * time.Millisecond}
+	})
+	r.silent.Store(true)
+	w.eventually("the edge has given the links up", func() bool { return w.edge.Links("test") == 0 })
+	r.silent.Store(false)
+	w.eventually("two links are up again", func() bool { return w.edge.Links("test") == 2 })
 	if status, _ := w.get(w.client(true), "/"); status != 200 {
 		t.Errorf("got %d", status)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
 	}
 }
 
 // SYSTEM P6: replacing one of two connectors under load fails no request.
 func TestRollingRestartFailsNothing(t *testing.T) {
-	w := newWorld(t, perimeter.Times{})
+	w := newWorld(t, edge.Times{})
 	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(2 * time.Millisecond)
 		fmt.Fprint(w, "done")
@@ -262,9 +223,7 @@ func TestRollingRestartFailsNothing(t *testing.T) {
 	for range 3 {
 		before := served.Load()
 		w.eventually("50 more requests are served", func() bool { return served.Load() >= before+50 })
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
+		stop()
 		stop = w.connect(slow)
 	}
 	close(done)
@@ -278,7 +237,7 @@ func TestRollingRestartFailsNothing(t *testing.T) {
 func TestDrainFinishesRequestsInFlight(t *testing.T) {
 	for _, who := range []string{"connector", "edge"} {
 		t.Run(who, func(t *testing.T) {
-			w := newWorld(t, perimeter.Times{})
+			w := newWorld(t, edge.Times{})
 			began, release := make(chan struct{}), make(chan struct{})
 			stop := w.connect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				close(began)
@@ -298,7 +257,8 @@ func TestDrainFinishesRequestsInFlight(t *testing.T) {
 					stopped <- err
 					return
 				}
-				stopped <- stop()
+				stop()
+				stopped <- nil
 			}()
 			time.Sleep(50 * time.Millisecond)
 			close(release)
@@ -312,10 +272,12 @@ func TestDrainFinishesRequestsInFlight(t *testing.T) {
 	}
 }
 
-// SYSTEM P3: neither side takes a key that it does not know, nor an older TLS.
+// SYSTEM P3: the edge takes no link from who is not enrolled, nor by an older TLS.
 func TestLinkRefusesStrangers(t *testing.T) {
-	w := newWorld(t, perimeter.Times{})
-	stranger := keys.Edge.Link // a certificate of the right kind, but not the connector's
+	w := newWorld(t, edge.Times{})
+	own, stranger, misplaced := certificate("own"), certificate("stranger"), certificate("misplaced")
+	w.authority.admit(own, enrol.Peer{ID: "own", Application: "test"})
+	w.authority.admit(misplaced, enrol.Peer{ID: "misplaced", Application: "another"})
 	for _, c := range []struct {
 		name   string
 		change func(*tls.Config)
@@ -323,9 +285,10 @@ func TestLinkRefusesStrangers(t *testing.T) {
 		{"a client without a certificate", func(c *tls.Config) { c.Certificates = nil }},
 		{"a client with an unknown key", func(c *tls.Config) { c.Certificates = []tls.Certificate{stranger} }},
 		{"a client with TLS 1.2", func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }},
+		{"a connector of an application that is not served here", func(c *tls.Config) { c.Certificates = []tls.Certificate{misplaced} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{perimeter.LinkProtocol, "h2"}, Certificates: []tls.Certificate{keys.Application.Link}}
+			config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{link.Protocol, "h2"}, Certificates: []tls.Certificate{own}}
 			c.change(config)
 			conn, err := tls.Dial("tcp", w.addr, config)
 			if err == nil {
@@ -336,45 +299,18 @@ func TestLinkRefusesStrangers(t *testing.T) {
 			if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("got %v, want a refusal", err)
 			}
-			if got := w.edge.Links(); got != 0 {
+			if got := w.edge.Links("test"); got != 0 {
 				t.Errorf("%d links", got)
 			}
 		})
 	}
-	t.Run("an edge with an unknown key", func(t *testing.T) {
-		other := newWorld(t, perimeter.Times{}, func(c *perimeter.EdgeConfig) { c.Link = keys.Application.Link })
-		connector, err := perimeter.NewConnector(perimeter.ConnectorConfig{
-			Edge: other.addr, EdgeKeys: keys.Application.Edge, Certificate: keys.Application.Link, Handler: hello,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-		defer cancel()
-		if err := connector.Run(ctx); err != nil {
-			t.Error(err)
-		}
-		select {
-		case <-connector.Ready():
-			t.Error("the connector took the edge for its own")
-		default:
-		}
-		if got := other.edge.Links(); got != 0 {
-			t.Errorf("%d links", got)
-		}
-	})
-	t.Run("a next key is taken beside the current one", func(t *testing.T) {
-		both := append([]perimeter.Pin{perimeter.PinOf(stranger.Leaf)}, keys.Edge.Connectors...)
-		other := newWorld(t, perimeter.Times{}, func(c *perimeter.EdgeConfig) { c.Connectors = both })
-		other.connect(hello)
-		other.connect(hello, func(c *perimeter.ConnectorConfig) { c.Certificate = stranger })
-	})
+	w.connect(hello, func(c *connector) { c.certificate = own })
 }
 
 // SYSTEM P2: TLS 1.2 is refused to the public unless it is chosen.
 func TestPublicTLSVersions(t *testing.T) {
-	strict := newWorld(t, perimeter.Times{})
-	lenient := newWorld(t, perimeter.Times{}, func(c *perimeter.EdgeConfig) { c.MinVersion = tls.VersionTLS12 })
+	strict := newWorld(t, edge.Times{})
+	lenient := newWorld(t, edge.Times{}, func(c *edge.Config) { c.MinVersion = tls.VersionTLS12 })
 	for w, want := range map[*world]bool{strict: false, lenient: true} {
 		config := w.tls("h2")
 		config.MaxVersion = tls.VersionTLS12
@@ -385,72 +321,5 @@ func TestPublicTLSVersions(t *testing.T) {
 		if err == nil {
 			conn.Close()
 		}
-	}
-}
-
-// applicationProcess is the test binary started again as an application: it connects, and then lists its own sockets.
-func applicationProcess(edge string) {
-	certificate, err := tls.LoadX509KeyPair(os.Getenv("PERIMETER_TEST_LINK"), os.Getenv("PERIMETER_TEST_LINK"))
-	if err != nil {
-		panic(err)
-	}
-	var pin perimeter.Pin
-	if _, err := hex.Decode(pin[:], []byte(os.Getenv("PERIMETER_TEST_PIN"))); err != nil {
-		panic(err)
-	}
-	c, err := perimeter.NewConnector(perimeter.ConnectorConfig{
-		Edge: edge, EdgeKeys: []perimeter.Pin{pin}, Certificate: certificate,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, sockets()) }),
-	})
-	if err != nil {
-		panic(err)
-	}
-	c.Run(context.Background())
-}
-
-// sockets describes this process's Internet sockets by the kernel's own list: how many it holds, and how many of them listen.
-func sockets() string {
-	own := map[string]bool{}
-	files, _ := filepath.Glob("/proc/self/fd/*")
-	for _, f := range files {
-		if target, err := os.Readlink(f); err == nil && strings.HasPrefix(target, "socket:[") {
-			own[strings.Trim(target, "socket:[]")] = true
-		}
-	}
-	found, listening := 0, 0
-	for _, table := range []string{"tcp", "tcp6", "udp", "udp6"} {
-		content, err := os.ReadFile("/proc/self/net/" + table)
-		if err != nil {
-			continue // a kernel without IPv6
-		}
-		for line := range strings.Lines(string(content)) {
-			f := strings.Fields(line)
-			if len(f) < 10 || !own[f[9]] {
-				continue
-			}
-			found++
-			if f[3] == "0A" || f[3] == "07" { // LISTEN, and UDP that is bound but not connected
-				listening++
-			}
-		}
-	}
-	return fmt.Sprintf("found %v listening %d", found > 0, listening)
-}
-
-// SYSTEM P1: the kernel knows no listening socket of a process that serves an application.
-func TestApplicationHoldsNoListeningSocket(t *testing.T) {
-	w := newWorld(t, perimeter.Times{})
-	pin := keys.Application.Edge[0]
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "PERIMETER_TEST_APPLICATION="+w.addr, "PERIMETER_TEST_PIN="+hex.EncodeToString(pin[:]),
-		"PERIMETER_TEST_LINK="+filepath.Join(filepath.Dir(keys.CAFile), "link-application.pem"))
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { cmd.Process.Kill(); cmd.Wait() }()
-	w.eventually("the application process is linked twice", func() bool { return w.edge.Links() == 2 })
-	if _, got := w.get(w.client(true), "/"); got != "found true listening 0" {
-		t.Errorf("the application process reports %q", got)
 	}
 }

@@ -1,4 +1,4 @@
-package perimeter
+package edge
 
 import (
 	"bytes"
@@ -43,6 +43,8 @@ const (
 	inChunk
 	inChunkEnd
 	inTrailer
+	inUpgrade // nothing may come before the answer (RFC 6455 section 4.1)
+	opened    // what comes is no HTTP any more
 )
 
 // headFacts are what decides a message's framing.
@@ -54,6 +56,7 @@ type headFacts struct {
 	lengths   int
 	length    int64
 	chunked   bool
+	upgrade   bool
 	trailer   int
 }
 
@@ -63,6 +66,9 @@ func (g *guard) Read(p []byte) (int, error) {
 		return 0, g.err
 	}
 	n, err := g.Conn.Read(p)
+	if g.state == opened {
+		return n, err
+	}
 	good := g.follow(p[:n])
 	if g.err == nil {
 		return good, err
@@ -72,6 +78,9 @@ func (g *guard) Read(p []byte) (int, error) {
 	}
 	return 0, g.err
 }
+
+// open lets everything through from now on. It is called when net/http reads no more.
+func (g *guard) open() { g.state = opened }
 
 // follow judges b and returns how many of its bytes may pass. If it is not all of them, g.err is set.
 func (g *guard) follow(b []byte) (good int) {
@@ -86,13 +95,23 @@ func (g *guard) follow(b []byte) (good int) {
 			}
 			continue
 		}
+		if g.state == inUpgrade {
+			// Whoever waits for no answer hopes that the application reads these as a request of its own.
+			g.err = errFraming
+			g.refused("bytes before the answer to an upgrade")
+			return good
+		}
 		end := bytes.IndexByte(rest, '\n') + 1
 		part := rest
 		if end > 0 {
 			part = rest[:end]
 		}
-		g.line = append(g.line, part...)
-		if reason := g.judge(end > 0); reason != "" {
+		line := part
+		if len(g.line) > 0 || end == 0 { // what came before is kept, and what is not whole
+			g.line = append(g.line, part...)
+			line = g.line
+		}
+		if reason := g.judge(line, end > 0); reason != "" {
 			g.err = errFraming
 			g.refused(reason)
 			return good
@@ -110,15 +129,15 @@ func (g *guard) endOfData() {
 	g.state = inRequestLine
 }
 
-// judge looks at g.line, and moves on if it is whole. It returns why the connection must end, or nothing.
-func (g *guard) judge(whole bool) (reason string) {
-	if len(g.line) > g.lineLimit() {
+// judge looks at a line, and moves on if it is whole. It returns why the connection must end, or nothing.
+func (g *guard) judge(line []byte, whole bool) (reason string) {
+	if len(line) > g.lineLimit() {
 		return "line too long"
 	}
 	if !whole {
 		return ""
 	}
-	line, crlf := bytes.CutSuffix(g.line, []byte("\r\n"))
+	line, crlf := bytes.CutSuffix(line, []byte("\r\n"))
 	if !crlf {
 		return "bare line feed"
 	}
@@ -127,7 +146,7 @@ func (g *guard) judge(whole bool) (reason string) {
 			return "control character"
 		}
 	}
-	reason = g.step(string(line))
+	reason = g.step(line)
 	g.line = g.line[:0]
 	return reason
 }
@@ -143,26 +162,26 @@ func (g *guard) lineLimit() int {
 	return MaxHeaderBytes + 4096
 }
 
-func (g *guard) step(line string) (reason string) {
+func (g *guard) step(line []byte) (reason string) {
 	switch g.state {
 	case inRequestLine:
 		g.head = headFacts{}
 		g.state = inHeader
 		return g.head.requestLine(line)
 	case inHeader:
-		if line == "" {
+		if len(line) == 0 {
 			return g.endOfHead()
 		}
 		return g.head.field(line)
 	case inChunkSize:
-		return g.chunkSize(line)
+		return g.chunkSize(string(line))
 	case inChunkEnd:
 		g.state = inChunkSize
-		if line != "" {
+		if len(line) > 0 {
 			return "chunk longer than its size"
 		}
 	case inTrailer:
-		if line == "" {
+		if len(line) == 0 {
 			g.state = inRequestLine
 			return ""
 		}
@@ -191,6 +210,10 @@ func (g *guard) endOfHead() (reason string) {
 		return "Content-Length beside Transfer-Encoding"
 	case h.chunked && h.old:
 		return "Transfer-Encoding in HTTP/1.0"
+	case h.upgrade && (h.chunked || h.length > 0):
+		return "upgrade with a body"
+	case h.upgrade:
+		g.state = inUpgrade
 	case h.chunked:
 		g.state = inChunkSize
 	case h.length > 0:
@@ -216,52 +239,54 @@ func (g *guard) chunkSize(line string) (reason string) {
 	return ""
 }
 
-func (h *headFacts) requestLine(line string) (reason string) {
-	parts := strings.Split(line, " ")
-	if len(parts) != 3 || !isToken(parts[0]) || parts[1] == "" {
+func (h *headFacts) requestLine(line []byte) (reason string) {
+	method, rest, ok := bytes.Cut(line, []byte(" "))
+	target, version, also := bytes.Cut(rest, []byte(" "))
+	if !ok || !also || !isToken(method) || len(target) == 0 || bytes.IndexByte(version, ' ') >= 0 {
 		return "malformed request line"
 	}
-	if parts[2] != "HTTP/1.1" && parts[2] != "HTTP/1.0" {
+	h.old = string(version) == "HTTP/1.0"
+	if !h.old && string(version) != "HTTP/1.1" {
 		return "unknown protocol version"
 	}
-	h.old = parts[2] == "HTTP/1.0"
-	if parts[0] == "CONNECT" || parts[0] == "TRACE" {
-		return "method " + parts[0]
+	if string(method) == "CONNECT" || string(method) == "TRACE" {
+		return "method " + string(method)
 	}
-	if strings.HasPrefix(parts[1], "/") {
+	if target[0] == '/' {
 		return ""
 	}
-	rest, ok := strings.CutPrefix(parts[1], "https://")
+	authority, ok := strings.CutPrefix(string(target), "https://")
 	if !ok {
 		return "target is not a path"
 	}
-	h.authority = rest
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		h.authority = rest[:i]
+	if i := strings.IndexAny(authority, "/?#"); i >= 0 {
+		authority = authority[:i]
 	}
-	if h.authority == "" {
+	if h.authority = authority; authority == "" {
 		return "absolute target without a host"
 	}
 	return ""
 }
 
-func (h *headFacts) field(line string) (reason string) {
+func (h *headFacts) field(line []byte) (reason string) {
 	name, value, reason := splitField(line)
-	if reason != "" {
+	switch {
+	case reason != "":
 		return reason
-	}
-	switch strings.ToLower(name) {
-	case "host":
-		h.hosts++
-		h.host = value
-	case "content-length":
+	case is(name, "host"):
+		if h.hosts++; h.authority != "" { // only then it is compared
+			h.host = string(value)
+		}
+	case is(name, "content-length"):
 		h.lengths++
-		if value == "" || len(value) > maxLengthSize || strings.Trim(value, "0123456789") != "" {
+		if !isLength(string(value)) {
 			return "malformed Content-Length"
 		}
-		h.length, _ = strconv.ParseInt(value, 10, 64) // 18 digits fit
-	case "transfer-encoding":
-		if h.chunked || !strings.EqualFold(value, "chunked") {
+		h.length, _ = strconv.ParseInt(string(value), 10, 64) // 18 digits fit
+	case is(name, "upgrade"):
+		h.upgrade = true
+	case is(name, "transfer-encoding"):
+		if h.chunked || !is(value, "chunked") {
 			return "unsupported Transfer-Encoding"
 		}
 		h.chunked = true
@@ -269,24 +294,47 @@ func (h *headFacts) field(line string) (reason string) {
 	return ""
 }
 
-func splitField(line string) (name, value, reason string) {
-	name, value, ok := strings.Cut(line, ":")
-	switch {
-	case line[0] == ' ' || line[0] == '\t':
-		return "", "", "folded header line"
-	case !ok || !isToken(name): // covers a space before the colon (RFC 9112 section 5.1)
-		return "", "", "malformed header name"
+// is compares what a client spelled with a name in lower case, letter by letter of ASCII.
+func is(got []byte, name string) bool {
+	if len(got) != len(name) {
+		return false
 	}
-	return name, strings.Trim(value, " \t"), ""
-}
-
-// isToken reports whether s is a token of RFC 9110 section 5.6.2.
-func isToken(s string) bool {
-	for _, c := range []byte(s) {
-		alnum := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
-		if !alnum && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+	for i, c := range got {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != name[i] {
 			return false
 		}
 	}
-	return s != ""
+	return true
 }
+
+func splitField(line []byte) (name, value []byte, reason string) {
+	name, value, ok := bytes.Cut(line, []byte(":"))
+	switch {
+	case line[0] == ' ' || line[0] == '\t':
+		return nil, nil, "folded header line"
+	case !ok || !isToken(name): // covers a space before the colon (RFC 9112 section 5.1)
+		return nil, nil, "malformed header name"
+	}
+	return name, bytes.Trim(value, " \t"), ""
+}
+
+// isToken reports whether s is a token of RFC 9110 section 5.6.2.
+func isToken[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if !tokens[s[i]] {
+			return false
+		}
+	}
+	return len(s) > 0
+}
+
+var tokens = func() (all [256]bool) {
+	for c := range all {
+		alnum := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+		all[c] = alnum || strings.IndexByte("!#$%&'*+-.^_`|~", byte(c)) >= 0
+	}
+	return all
+}()

@@ -1,17 +1,20 @@
-package perimeter_test
+package edge_test
 
 import (
 	"bufio"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/redoubt-dev/redoubt/layer/perimeter"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/edge"
 )
 
 // head builds a request head of exactly size bytes.
@@ -22,18 +25,18 @@ func (w *world) head(size int) string {
 
 // SYSTEM T6: heads are bounded in bytes and lines, and the bound itself is still good.
 func TestHeadLimits(t *testing.T) {
-	w := newWorld(t, perimeter.Times{})
+	w := newWorld(t, edge.Times{})
 	w.connect(hello)
 	lines := func(n int) string {
 		head := "GET / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n"
 		return head + strings.Repeat("X: y\r\n", n-2) + "\r\n"
 	}
 	for _, c := range []struct{ name, request, want string }{
-		{"as many bytes as allowed", w.head(perimeter.MaxHeaderBytes), "200"},
-		{"one byte more", w.head(perimeter.MaxHeaderBytes + 1), "431"},
+		{"as many bytes as allowed", w.head(edge.MaxHeaderBytes), "200"},
+		{"one byte more", w.head(edge.MaxHeaderBytes + 1), "431"},
 		{"a megabyte without end", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 1<<20), "431"},
-		{"as many lines as allowed", lines(perimeter.MaxHeaderLines), "200"},
-		{"one line more", lines(perimeter.MaxHeaderLines + 1), "431"},
+		{"as many lines as allowed", lines(edge.MaxHeaderLines), "200"},
+		{"one line more", lines(edge.MaxHeaderLines + 1), "431"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := w.raw(c.request); !strings.HasPrefix(got, "HTTP/1.1 "+c.want) {
@@ -47,7 +50,7 @@ func TestHeadLimits(t *testing.T) {
 func TestBodyLimit(t *testing.T) {
 	protocols(t, func(t *testing.T, http2 bool) {
 		const limit = 1 << 20
-		w := newWorld(t, perimeter.Times{}, func(c *perimeter.EdgeConfig) { c.MaxBody = limit })
+		w := newWorld(t, edge.Times{}, func(c *edge.Config) { c.Applications[0].MaxBody = limit })
 		w.connect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			n, err := io.Copy(io.Discard, r.Body)
 			fmt.Fprint(w, n, err)
@@ -81,7 +84,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // SYSTEM T6 P6: who sends or takes too slowly is cut, at every stage of a connection.
 func TestSlowClientsAreCut(t *testing.T) {
 	const limit = 300 * time.Millisecond
-	times := perimeter.Times{Handshake: limit, Header: limit, Idle: limit, Progress: limit}
+	times := edge.Times{Handshake: limit, Header: limit, Idle: limit, Progress: limit}
 	w := newWorld(t, times)
 	w.connect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -142,7 +145,7 @@ func TestSlowClientsAreCut(t *testing.T) {
 		conn := w.dialRaw()
 		io.WriteString(conn, "GET /endless HTTP/1.1\r\nHost: "+w.host+"\r\n\r\n")
 		bufio.NewReader(conn).ReadString('\n')
-		w.eventually("the request is over", func() bool { return strings.Count(w.log.String(), `"path":"/endless"`) == 1 })
+		w.eventually("the request is over", func() bool { return strings.Count(w.access.String(), `"path":"/endless"`) == 1 })
 	})
 	t.Run("a reader in HTTP/2 who stops reading", func(t *testing.T) {
 		resp, err := w.client(true).Get(w.url("/endless"))
@@ -150,7 +153,7 @@ func TestSlowClientsAreCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		w.eventually("the request is over", func() bool { return strings.Count(w.log.String(), `"path":"/endless"`) == 2 })
+		w.eventually("the request is over", func() bool { return strings.Count(w.access.String(), `"path":"/endless"`) == 2 })
 	})
 	t.Run("a body in HTTP/2 that stops", func(t *testing.T) {
 		body, _ := io.Pipe()
@@ -163,7 +166,13 @@ func TestSlowClientsAreCut(t *testing.T) {
 			t.Errorf("got %d, want 408", resp.StatusCode)
 		}
 	})
-	if w.edge.Links() != 1 {
+	t.Run("an empty body in HTTP/2 that never ends", func(t *testing.T) {
+		got := w.send([][2]string{{":method", "POST"}, {":scheme", "https"}, {":authority", "HOST"}, {":path", "/"}, {"content-length", "0"}})
+		if got != "408" {
+			t.Errorf("got %s, want 408", got)
+		}
+	})
+	if w.edge.Links("test") != 1 {
 		t.Error("a slow client cost the link")
 	}
 }
@@ -172,7 +181,7 @@ func TestSlowClientsAreCut(t *testing.T) {
 func TestSlowApplication(t *testing.T) {
 	protocols(t, func(t *testing.T, http2 bool) {
 		const limit = 200 * time.Millisecond
-		w := newWorld(t, perimeter.Times{Progress: limit, Response: 4 * limit})
+		w := newWorld(t, edge.Times{Progress: limit, Response: 4 * limit})
 		w.connect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/never" {
 				<-r.Context().Done()
@@ -198,29 +207,74 @@ func TestSlowApplication(t *testing.T) {
 	})
 }
 
-// SYSTEM P6: at the limit of connections a further one is closed, and a connector still comes in.
+// SYSTEM P6: at the limit of connections the one that has idled longest goes; if none idles, a further one is closed, and a connector
+// still comes in.
 func TestConnectionLimit(t *testing.T) {
-	w := newWorld(t, perimeter.Times{}, func(c *perimeter.EdgeConfig) { c.MaxConns = 2 })
-	first, second := w.dialRaw(), w.dialRaw()
-	for _, c := range []net.Conn{first, second} {
-		io.WriteString(c, "GET / HTTP/1.1\r\nHost: "+w.host+"\r\n\r\n")
-		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "503") {
-			t.Fatalf("got %q, %v; want a place and 503", line, err)
+	w := newWorld(t, edge.Times{}, func(c *edge.Config) { c.MaxConns = 2 })
+	release := make(chan struct{})
+	w.connect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			<-release
 		}
+	}))
+	ask := func(c net.Conn, path string) { io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: "+w.host+"\r\n\r\n") }
+	first, second, third := w.dialRaw(), w.dialRaw(), w.dialRaw()
+	if _, err := first.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the first of three idle connections: got %v, want its end", err)
 	}
+	for _, c := range []net.Conn{second, third} {
+		ask(c, "/wait")
+	}
+	w.eventually("both are busy", func() bool { _, public, idle := w.edge.Places(); return public == 2 && idle == 0 })
 	if got := w.raw("GET / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n"); got != "" {
-		t.Errorf("a third connection got %.40q", got)
+		t.Errorf("a connection beside two busy ones got %.40q", got)
 	}
 	w.connect(hello)
-	first.Close()
-	w.eventually("the place is free again", func() bool {
+	close(release)
+	for _, c := range []net.Conn{second, third} {
+		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
+			t.Errorf("a busy connection got %q, %v", line, err)
+		}
+	}
+	w.eventually("a place is free again", func() bool {
 		return strings.HasPrefix(w.raw("GET / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n"), "HTTP/1.1 200")
 	})
 }
 
+// SYSTEM P6: one address has its own limit, and locks out nobody else by meeting it.
+func TestConnectionsOfOneAddress(t *testing.T) {
+	w := newWorld(t, edge.Times{}, func(c *edge.Config) { c.MaxPerAddress = 3 })
+	w.connect(hello)
+	from := func(ip string) *tls.Conn {
+		d := tls.Dialer{NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}, Config: w.tls("http/1.1")}
+		c, err := d.Dial("tcp", w.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		return c.(*tls.Conn)
+	}
+	honest := from("127.0.0.2")
+	var crowd []*tls.Conn
+	for range 10 {
+		crowd = append(crowd, from("127.0.0.3"))
+	}
+	w.eventually("one address has three places", func() bool { _, public, _ := w.edge.Places(); return public == 4 })
+	if _, err := crowd[0].Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the first of the crowd: got %v, want its end", err)
+	}
+	for name, c := range map[string]*tls.Conn{"the honest one": honest, "the last of the crowd": crowd[9]} {
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: "+w.host+"\r\n\r\n")
+		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
+			t.Errorf("%s got %q, %v", name, line, err)
+		}
+	}
+}
+
 // SYSTEM P6: at the limit of requests in flight a further one is told to come back; the least loaded link is chosen before.
 func TestInFlightLimitAndLeastLoad(t *testing.T) {
-	w := newWorld(t, perimeter.Times{}, func(c *perimeter.EdgeConfig) { c.MaxInFlight = 2 })
+	w := newWorld(t, edge.Times{}, func(c *edge.Config) { c.MaxInFlight = 2 })
 	release := make(chan struct{})
 	var mu sync.Mutex
 	busy := map[string]int{}

@@ -1,4 +1,4 @@
-package perimeter_test
+package edge_test
 
 import (
 	"bufio"
@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/redoubt-dev/redoubt/layer/perimeter"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/edge"
 )
 
 // routes are patterns of every kind that an application may have.
@@ -66,7 +66,7 @@ func FuzzEdgeAndMux(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, target string) {
-		if perimeter.CheckTarget(target) != "" {
+		if edge.CheckTarget(target) != "" {
 			return
 		}
 		u, err := url.ParseRequestURI(target)
@@ -112,7 +112,7 @@ func TestWhatTheEdgeRefusesIsReadInTwoWays(t *testing.T) { // SYSTEM P6
 		if got := lenient(target) != pattern+" "+value; got != two {
 			t.Errorf("%s: read in two ways %t, want %t", target, got, two)
 		}
-		if passes := perimeter.CheckTarget(target) == ""; passes == two {
+		if passes := edge.CheckTarget(target) == ""; passes == two {
 			t.Errorf("%s passes the edge: %t", target, passes)
 		}
 	}

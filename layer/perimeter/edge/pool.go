@@ -1,167 +1,182 @@
-package perimeter
+package edge
 
 import (
 	"context"
 	"errors"
-	"net"
-	"net/http"
-	"net/http/httptrace"
 	"slices"
-	"strconv"
 	"sync"
-	"sync/atomic"
-)
+	"time"
 
-// A link is one live connection from a connector, on which requests travel inwards. It is the seam at which another link
-// protocol goes in; *http.ClientConn, over an inverted HTTP/2 connection, is the one that there is.
-type link interface {
-	Reserve() error // takes a place for one RoundTrip, or fails because the link is draining, dead or full
-	Release()       // gives an unused place back
-	RoundTrip(*http.Request) (*http.Response, error)
-	InFlight() int // includes reserved places
-	Err() error    // not nil once the link is dead
-	Close() error
-}
+	"github.com/redoubt-dev/redoubt/layer/perimeter/enrol"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/link"
+)
 
 var (
 	errNoLink   = errors.New("no connector is linked")
 	errLinkBusy = errors.New("every link is at its limit")
 )
 
-// A pool chooses among the live links. It is an http.RoundTripper.
-type pool struct {
-	maxInFlight int
-	sign        func(r *http.Request, id, client string) (string, error)
+// A member is one live link of a pool.
+type member struct {
+	conn   *link.Conn
+	peer   enrol.Peer
+	flying int // requests that this edge has on it; the pool's lock is for it
+}
 
-	mu    sync.Mutex
-	links []link
-	turn  int // where the next search begins, so that links with equal load take turns
+// A pool chooses among the live links of one application (SYSTEM P6).
+type pool struct {
+	name        string
+	maxInFlight int
+	patience    time.Duration // for a link to come
+	recent      time.Duration // after the last link's end, in which one may be expected
+
+	mu      sync.Mutex
+	members []*member
+	turn    int // where the next search begins, so that links with equal load take turns
+	lost    time.Time
+	waiting int
+	arrived chan struct{} // closed when a link comes
+}
+
+func newPool(name string, maxInFlight int, times timeouts) *pool {
+	// An edge that has just begun has lost its links, too: connectors are on their way.
+	return &pool{name: name, maxInFlight: maxInFlight, patience: times.patience, recent: times.recent, lost: time.Now(), arrived: make(chan struct{})}
 }
 
 // add takes up a link, unless there are too many.
-func (p *pool) add(l link) bool {
+func (p *pool) add(m *member) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.links) >= MaxLinks {
+	if len(p.members) >= MaxLinks {
 		return false
 	}
-	p.links = append(p.links, l)
+	p.members = append(p.members, m)
+	close(p.arrived)
+	p.arrived = make(chan struct{})
 	return true
 }
 
-func (p *pool) remove(l link) {
+// remove forgets a link, and reports whether it was there.
+func (p *pool) remove(m *member) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.links = slices.DeleteFunc(p.links, func(x link) bool { return x == l })
+	before := len(p.members)
+	p.members = slices.DeleteFunc(p.members, func(x *member) bool { return x == m })
+	p.lost = time.Now()
+	return len(p.members) < before
 }
 
-func (p *pool) closeAll() {
+// all is a copy of the members, to work on without the lock.
+func (p *pool) all() []*member {
 	p.mu.Lock()
-	links := slices.Clone(p.links)
-	p.mu.Unlock()
-	for _, l := range links {
-		l.Close()
-	}
+	defer p.mu.Unlock()
+	return slices.Clone(p.members)
 }
 
 func (p *pool) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.links)
+	return len(p.members)
 }
 
-// pick reserves a place on the link with the fewest requests in flight (SYSTEM P6). A link that drains refuses by itself.
-func (p *pool) pick(not link) (link, error) {
+func (p *pool) closeAll() {
+	for _, m := range p.all() {
+		m.conn.Close()
+	}
+}
+
+// drop ends every link of a connector, and reports whether it had one.
+func (p *pool) drop(id string) (had bool) {
+	for _, m := range p.all() {
+		if m.peer.ID == id {
+			p.remove(m) // before Close: no request is sent after those that are cut
+			m.conn.Close()
+			had = true
+		}
+	}
+	return had
+}
+
+// take returns the link with the fewest requests in flight that has not been tried, with a place on it, waiting for one if that is
+// worthwhile. A link that drains is not taken.
+func (p *pool) take(ctx context.Context, tried []*member) (*member, error) {
+	m, arrived, err := p.pick(tried)
+	if !errors.Is(err, errNoLink) || !p.queue() {
+		return m, err
+	}
+	defer p.unqueue()
+	end, again := time.NewTimer(p.patience), time.NewTicker(50*time.Millisecond)
+	defer end.Stop()
+	defer again.Stop()
+	for errors.Is(err, errNoLink) {
+		select {
+		case <-arrived:
+			m, arrived, err = p.pick(tried)
+		case <-again.C: // a link that was full may have room
+			m, arrived, err = p.pick(tried)
+		case <-end.C:
+			return nil, err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return m, err
+}
+
+func (p *pool) pick(tried []*member) (best *member, arrived <-chan struct{}, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.turn++
-	order := make([]link, 0, len(p.links))
-	for i := range p.links {
-		if l := p.links[(p.turn+i)%len(p.links)]; l != not && l.Err() == nil {
-			order = append(order, l)
+	err = errNoLink
+	for i := range p.members {
+		m := p.members[(p.turn+i)%len(p.members)]
+		if slices.Contains(tried, m) || best != nil && m.flying >= best.flying {
+			continue
 		}
-	}
-	slices.SortStableFunc(order, func(a, b link) int { return a.InFlight() - b.InFlight() })
-	err := errNoLink
-	for _, l := range order {
-		if l.InFlight() >= p.maxInFlight {
+		if m.flying >= p.maxInFlight {
 			err = errLinkBusy
 			continue
 		}
-		if l.Reserve() == nil {
-			return l, nil
+		if m.conn.Available() {
+			best = m
 		}
 	}
-	return nil, err
-}
-
-// RoundTrip sends r down a link. If that link fails before it answers, r goes down another one, once, provided that nothing of
-// it was sent or that it is a GET or HEAD without a body: then a second try cannot do anything twice (RFC 9110 section 9.2.2).
-func (p *pool) RoundTrip(r *http.Request) (*http.Response, error) {
-	var failed link
-	for attempt := 1; ; attempt++ {
-		l, err := p.pick(failed)
-		if err != nil {
-			return nil, err
-		}
-		resp, sent, err := p.try(l, r, attempt)
-		if err == nil || attempt == 2 || !repeatable(r, sent, err) {
-			return resp, err
-		}
-		failed = l
+	if best == nil {
+		return nil, p.arrived, err
 	}
+	best.flying++
+	return best, nil, nil
 }
 
-// repeatable reports whether r, having failed with err, may be tried again. Neither a client that has gone away nor an
-// application that takes too long is a link's failure.
-func repeatable(r *http.Request, sent bool, err error) bool {
-	var timeout net.Error
-	if r.Context().Err() != nil || errors.As(err, &timeout) && timeout.Timeout() {
+func (p *pool) release(m *member) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m.flying--
+}
+
+// queue takes a place among those who wait. Long after the last link, nobody waits: the application is not being restarted, it is gone.
+func (p *pool) queue() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting >= MaxWaiting || time.Since(p.lost) > p.recent && !slices.ContainsFunc(p.members, alive) {
 		return false
 	}
-	return !sent || r.Body == nil && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+	p.waiting++
+	return true
 }
 
-// try sends r down l, and reports whether anything of it may have been sent. Each attempt has an assertion of its own, because
-// the application takes none twice.
-func (p *pool) try(l link, r *http.Request, attempt int) (_ *http.Response, sent bool, err error) {
-	v := visitOf(r)
-	id := v.id
-	if attempt > 1 {
-		id += "-" + strconv.Itoa(attempt)
-	}
-	assertion, err := p.sign(r, id, v.client)
-	if err != nil {
-		l.Release()
-		return nil, true, err // not worth a second try
-	}
-	var wrote atomic.Bool
-	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
-		WroteHeaderField: func(string, []string) { wrote.Store(true) }, // called before the bytes leave
-	})
-	out := r.WithContext(ctx)
-	out.Header = r.Header.Clone()
-	out.Header.Set(AssertionHeader, assertion)
-	resp, err := l.RoundTrip(out)
-	return resp, wrote.Load(), err
+// alive is of a link that drains: it will soon be replaced.
+func alive(m *member) bool { return m.conn.Err() == nil }
+
+func (p *pool) unqueue() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting--
 }
 
-// inviteHTTP2 makes a link of an accepted connection: the edge is the HTTP/2 client on it, although it did not dial.
-func inviteHTTP2(ctx context.Context, conn net.Conn, times timeouts) (*http.ClientConn, error) {
-	var protocols http.Protocols
-	protocols.SetUnencryptedHTTP2(true) // TLS is already below, ended by the edge itself
-	t := &http.Transport{
-		Protocols:             &protocols,
-		DialContext:           func(context.Context, string, string) (net.Conn, error) { return conn, nil },
-		DisableCompression:    true,
-		ResponseHeaderTimeout: times.response,
-		HTTP2: &http.HTTP2Config{
-			SendPingTimeout:               times.ping,
-			PingTimeout:                   times.pong,
-			WriteByteTimeout:              times.progress,
-			MaxReceiveBufferPerStream:     1 << 20,
-			MaxReceiveBufferPerConnection: 4<<20 - 1,
-		},
-	}
-	return t.NewClientConn(ctx, "http", "application:80")
+// waits is how many requests wait for a link.
+func (p *pool) waits() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting
 }

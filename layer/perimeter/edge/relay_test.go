@@ -1,4 +1,4 @@
-package perimeter_test
+package edge_test
 
 import (
 	"io"

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
@@ -19,7 +18,7 @@ import (
 	"time"
 )
 
-// An authority signs the edge's public certificate, and nothing else: the link does not ask it.
+// An authority signs the edge's public certificate, and nothing else: the link has its own (package enrol).
 type authority struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
@@ -128,38 +127,12 @@ func (a *authority) issue(hosts []string) ([]byte, error) {
 	return withKey(der, key)
 }
 
-// newLink makes one end of a link: a key, and the certificate around it that TLS wants to see.
-func newLink(name string) ([]byte, error) {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("making a link key: %w", err)
-	}
-	t, err := template(name, LinkLife)
-	if err != nil {
-		return nil, err
-	}
-	t.KeyUsage = x509.KeyUsageDigitalSignature
-	der, err := x509.CreateCertificate(rand.Reader, t, t, public, private)
-	if err != nil {
-		return nil, fmt.Errorf("making a link certificate: %w", err)
-	}
-	return withKey(der, private)
-}
-
 func newECKey() ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("making the authority's key: %w", err)
 	}
 	return marshalKey(key)
-}
-
-func newAssertionKey() ([]byte, error) {
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("making the assertion key: %w", err)
-	}
-	return marshalKey(private)
 }
 
 func template(name string, life time.Duration) (*x509.Certificate, error) {

@@ -1,6 +1,7 @@
-// Package provision makes, once, the keys and certificates that a perimeter needs: a certificate authority for this machine's
-// own use, the edge's public certificate, the two ends of the link, and the key that signs assertions. They are made rather
-// than configured, so that nobody starts with an example key, and they live in files that only their owner can read.
+// Package provision makes, once, what lets a browser on this machine trust an edge that has no certificate of a public authority: an
+// authority of this machine's own, and the edge's public certificate. They are made rather than configured, so that nobody starts with
+// an example key, and they live in files that only their owner can read. The link between edge and connectors has nothing to do with
+// them: its own authority is package enrol's.
 //
 // # What it assumes has failed
 //
@@ -19,7 +20,7 @@
 //
 // # How it is knocked out in a drill
 //
-// Keys are files: the drill opens a file's permissions, or replaces a key, and expects the start or the link to be refused.
+// Keys are files: the drill opens a file's permissions, or replaces a key, and expects the start to be refused.
 //
 // # Example
 //
@@ -31,7 +32,6 @@
 package provision
 
 import (
-	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -43,14 +43,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/redoubt-dev/redoubt/layer/perimeter"
 )
 
 // Lives of what is made.
 const (
 	AuthorityLife = 10 * 365 * 24 * time.Hour
-	LinkLife      = 10 * 365 * 24 * time.Hour // a link's certificate is known by its key; its date is never read
 	ServerLife    = 90 * 24 * time.Hour
 	RenewBefore   = 30 * 24 * time.Hour // of a server certificate's end
 )
@@ -60,16 +57,13 @@ const (
 	AuthorityFile    = "ca.pem"     // the authority's certificate: what a browser is asked to trust
 	authorityKeyFile = "ca-key.pem" // its key
 	serverFile       = "server.pem" // the public certificate and its key, in one file, so that they are replaced together
-	edgeLinkFile     = "link-edge.pem"
-	appLinkFile      = "link-application.pem"
-	assertionFile    = "assertion-key.pem"
 )
 
-// Keys is everything in the directory, parted by who needs what.
+// Keys is what is in the directory.
 type Keys struct {
-	CAFile      string // path of the authority's certificate, to be trusted by browsers
-	Edge        EdgeKeys
-	Application ApplicationKeys
+	CAFile string // path of the authority's certificate, to be trusted by browsers
+	// GetCertificate gives the public certificate, for tls.Config. It renews it in time, while the process runs.
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 	dir       directory
 	hosts     []string
@@ -79,25 +73,10 @@ type Keys struct {
 	tried     time.Time // the last attempt to renew, so that a full disk is not asked at every handshake
 }
 
-// EdgeKeys is what an edge needs.
-type EdgeKeys struct {
-	Link           tls.Certificate
-	Connectors     []perimeter.Pin
-	Signer         perimeter.SigningKey
-	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-}
-
-// ApplicationKeys is what an application's connector and verifier need.
-type ApplicationKeys struct {
-	Link   tls.Certificate
-	Edge   []perimeter.Pin
-	Verify []perimeter.VerifyKey
-}
-
 // Open reads the keys in dir, and makes those that are missing. hosts are names or addresses of the public side, besides
 // localhost, 127.0.0.1 and ::1. The server certificate is issued again when it ends within RenewBefore or when hosts changed;
 // while the process runs, GetCertificate does the former by itself. If hosts go beyond what the authority may sign for, the
-// authority's certificate is issued again too, with the same key: then it must be trusted again. SYSTEM P2, P3.
+// authority's certificate is issued again too, with the same key: then it must be trusted again. SYSTEM P2.
 func Open(dir string, hosts []string) (*Keys, error) {
 	hosts, err := allHosts(hosts)
 	if err != nil {
@@ -108,7 +87,7 @@ func Open(dir string, hosts []string) (*Keys, error) {
 		return nil, fmt.Errorf("provisioning: %w", err)
 	}
 	k := &Keys{CAFile: filepath.Join(string(d), AuthorityFile), dir: d, hosts: hosts}
-	for _, step := range []func() error{k.openAuthority, k.openServer, k.openLinks, k.openAssertion} {
+	for _, step := range []func() error{k.openAuthority, k.openServer} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("provisioning: %w", err)
 		}
@@ -143,39 +122,6 @@ func isHost(h string) bool {
 	return len(h) <= 253
 }
 
-func (k *Keys) openLinks() error {
-	edge, err := k.dir.pair(edgeLinkFile, func() ([]byte, error) { return newLink("redoubt edge") })
-	if err != nil {
-		return err
-	}
-	application, err := k.dir.pair(appLinkFile, func() ([]byte, error) { return newLink("redoubt application") })
-	if err != nil {
-		return err
-	}
-	k.Edge.Link, k.Application.Link = *edge, *application
-	k.Edge.Connectors = []perimeter.Pin{perimeter.PinOf(application.Leaf)}
-	k.Application.Edge = []perimeter.Pin{perimeter.PinOf(edge.Leaf)}
-	return nil
-}
-
-func (k *Keys) openAssertion() error {
-	content, err := k.dir.secret(assertionFile, newAssertionKey)
-	if err != nil {
-		return err
-	}
-	key, err := parseKey(content)
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", k.dir.path(assertionFile), err)
-	}
-	private, ok := key.(ed25519.PrivateKey)
-	if !ok {
-		return fmt.Errorf("reading %s: it is not an Ed25519 key", k.dir.path(assertionFile))
-	}
-	k.Edge.Signer = perimeter.NewSigningKey(private)
-	k.Application.Verify = []perimeter.VerifyKey{k.Edge.Signer.Public()}
-	return nil
-}
-
 func (k *Keys) openAuthority() (err error) {
 	k.authority, err = openAuthority(k.dir, k.hosts)
 	return err
@@ -193,7 +139,7 @@ func (k *Keys) openServer() error {
 		}
 	}
 	k.server.Store(pair)
-	k.Edge.GetCertificate = k.getCertificate
+	k.GetCertificate = k.getCertificate
 	return nil
 }
 

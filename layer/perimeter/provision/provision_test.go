@@ -26,7 +26,7 @@ func open(t *testing.T, dir string, hosts ...string) *provision.Keys {
 
 func leaf(t *testing.T, k *provision.Keys) *x509.Certificate {
 	t.Helper()
-	pair, err := k.Edge.GetCertificate(nil)
+	pair, err := k.GetCertificate(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,21 +46,12 @@ func roots(t *testing.T, k *provision.Keys) *x509.CertPool {
 	return pool
 }
 
-// SYSTEM P2 P3: everything is made once, and found again.
+// SYSTEM P2: everything is made once, and found again.
 func TestOpenMakesOnceAndFindsAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
 	first, second := open(t, dir), open(t, dir)
-	if first.Application.Edge[0] != second.Application.Edge[0] || first.Edge.Connectors[0] != second.Edge.Connectors[0] {
-		t.Error("the link's keys changed")
-	}
-	if first.Edge.Signer.ID != second.Edge.Signer.ID || first.Application.Verify[0].ID != first.Edge.Signer.ID {
-		t.Error("the assertion key changed, or its two halves differ")
-	}
 	if !leaf(t, first).Equal(leaf(t, second)) {
 		t.Error("the server certificate changed")
-	}
-	if first.Application.Edge[0] == first.Edge.Connectors[0] {
-		t.Error("both ends of the link have one key")
 	}
 	for _, host := range []string{"localhost", "127.0.0.1", "::1"} {
 		if _, err := leaf(t, first).Verify(x509.VerifyOptions{DNSName: host, Roots: roots(t, first)}); err != nil {
@@ -82,8 +73,8 @@ func TestOpenMakesOnceAndFindsAgain(t *testing.T) {
 			t.Errorf("%s has mode %04o, want %04o", e.Name(), got, want)
 		}
 	}
-	if len(entries) != 6 {
-		t.Errorf("%d files, want 6", len(entries))
+	if len(entries) != 3 {
+		t.Errorf("%d files, want 3", len(entries))
 	}
 }
 
@@ -164,7 +155,7 @@ func TestChangedHostsAreServed(t *testing.T) {
 func TestInterruptedProvisioningHeals(t *testing.T) {
 	complete := filepath.Join(t.TempDir(), "complete")
 	open(t, complete)
-	order := []string{"ca-key.pem", "ca.pem", "server.pem", "link-edge.pem", "link-application.pem", "assertion-key.pem"}
+	order := []string{"ca-key.pem", "ca.pem", "server.pem"}
 	for n := range order {
 		dir := t.TempDir()
 		os.Chmod(dir, 0o700)
@@ -212,7 +203,7 @@ func TestTwoStartsAtOnceAgree(t *testing.T) {
 		if k == nil || all[0] == nil {
 			t.FailNow()
 		}
-		if k.Edge.Signer.ID != all[0].Edge.Signer.ID || k.Application.Edge[0] != all[0].Application.Edge[0] || !leaf(t, k).Equal(leaf(t, all[0])) {
+		if !leaf(t, k).Equal(leaf(t, all[0])) || !roots(t, k).Equal(roots(t, all[0])) {
 			t.Error("two starts at once have different keys")
 		}
 	}
@@ -220,7 +211,7 @@ func TestTwoStartsAtOnceAgree(t *testing.T) {
 
 // What others may have read or changed is refused, by name.
 func TestOpenFilesAreRefused(t *testing.T) {
-	for _, name := range []string{"ca-key.pem", "server.pem", "link-edge.pem", "link-application.pem", "assertion-key.pem"} {
+	for _, name := range []string{"ca-key.pem", "server.pem"} {
 		for _, mode := range []os.FileMode{0o640, 0o604, 0o620} {
 			dir := t.TempDir()
 			open(t, dir)
@@ -243,7 +234,7 @@ func TestOpenFilesAreRefused(t *testing.T) {
 }
 
 func TestDamagedFilesAreRefusedByName(t *testing.T) {
-	for _, name := range []string{"ca.pem", "ca-key.pem", "server.pem", "link-edge.pem", "link-application.pem", "assertion-key.pem"} {
+	for _, name := range []string{"ca.pem", "ca-key.pem", "server.pem"} {
 		for what, content := range map[string][]byte{"empty": nil, "nonsense": []byte("nonsense"), "too large": make([]byte, 65<<10)} {
 			dir := t.TempDir()
 			open(t, dir)

@@ -1,0 +1,4 @@
+package assertion
+
+// Kept is how many tokens s keeps.
+func (s *Signer) Kept() int { return len(s.tokens) }
