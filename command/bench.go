@@ -43,7 +43,10 @@ func benchCommand(app redoubt.App) *cobra.Command {
 	c.Flags().StringVar(&file, "json", "", "also write every number to this file")
 	c.Flags().StringVar(&cfg.Profiles, "cpuprofile", "", "write a CPU profile of each server to this folder, for go tool pprof")
 	c.Flags().BoolVar(&database, "database", false, "instead, measure what round trips cost a backend of PostgreSQL, to the microsecond (Linux)")
-	c.AddCommand(benchServerCommand(app))
+	c.AddCommand(benchServerCommand(app), benchPerimeterCommand())
+	for _, sub := range c.Commands() {
+		wrapArgs(sub)
+	}
 	return c
 }
 
@@ -73,6 +76,11 @@ func measure(ctx context.Context, cfg bench.Config, database bool, file string, 
 	if err != nil {
 		return err
 	}
+	return publish(result, file, stdout)
+}
+
+// publish prints a result, and keeps every number of it in file if that is named.
+func publish(result report, file string, stdout io.Writer) error {
 	result.Print(stdout)
 	if file == "" {
 		return nil

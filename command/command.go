@@ -22,6 +22,7 @@ const (
 	exitOK    = 0
 	exitError = 1 // it did not work
 	exitUsage = 2 // it was asked for wrongly
+	exitNo    = 3 // it was asked, and the answer is no
 )
 
 // Main runs the command line for app and ends the process.
@@ -43,6 +44,9 @@ func Run(ctx context.Context, app redoubt.App, args []string, stdin io.Reader, s
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
+	}
+	if errors.As(err, new(deniedError)) {
+		return exitNo // it has been said already, on standard output
 	}
 	fmt.Fprintf(stderr, "redoubt: error: %v\n", err)
 	if hint := hintFor(err); hint != "" {
@@ -67,7 +71,7 @@ func newRoot(app redoubt.App) *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(upCommand(app), serveCommand(app), trustCommand(), migrateCommand(app), dbCommand(), vetCommand(), benchCommand(app))
+	root.AddCommand(upCommand(app), serveCommand(app), edgeCommand(), connectCommand(), trustCommand(), migrateCommand(app), dbCommand(), vetCommand(), benchCommand(app))
 	for _, c := range append(root.Commands(), root) {
 		wrapArgs(c)
 	}
