@@ -12,6 +12,7 @@ import (
 
 // A disk that is full: the edge goes on, what needs the disk says so, and nothing has to be restarted afterwards.
 func TestAFullDiskStopsNoRequest(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=512k"); err != nil {
 		t.Fatalf("making a small disk: %v; run this as root, in a container with CAP_SYS_ADMIN if in one", err)

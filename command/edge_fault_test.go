@@ -81,6 +81,7 @@ func (ws *writers) end() {
 
 // SYSTEM P6: whatever is killed comes back by itself, and no write is lost or done twice.
 func TestWhatIsKilledComesBack(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]func(w *edgeWorld){
 		"the edge":        func(w *edgeWorld) { w.edge.kill(); time.Sleep(time.Second); w.startEdge() },
 		"the connector":   func(w *edgeWorld) { w.connector.kill(); time.Sleep(time.Second); w.startConnector() },
@@ -160,6 +161,7 @@ func (c *cut) copy(to io.Writer, from io.Reader) {
 }
 
 func TestACutNetworkHealsByItself(t *testing.T) {
+	t.Parallel()
 	for name, length := range map[string]time.Duration{"for a moment": 3 * time.Second, "until the link is given up": 40 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

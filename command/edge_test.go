@@ -20,6 +20,7 @@ const staffOnly = `
 
 // SYSTEM P4 and P7: an application that knows nothing of us is reached by whom the policy names, and by nobody else.
 func TestAnApplicationOfSomebodyElseBehindAnEdge(t *testing.T) {
+	t.Parallel()
 	var service struct{ Token, SHA256 string }
 	if err := json.Unmarshal([]byte((&edgeWorld{T: t}).command("edge", "token", "ci", "--json")), &service); err != nil {
 		t.Fatal(err)
@@ -115,6 +116,7 @@ func TestAnApplicationOfSomebodyElseBehindAnEdge(t *testing.T) {
 }
 
 func TestWhoIsRevokedIsOutAtOnce(t *testing.T) { // SYSTEM P3
+	t.Parallel()
 	w := newEdgeWorld(t, everybody, "")
 	w.healthy()
 	var peers []struct {
@@ -130,6 +132,7 @@ func TestWhoIsRevokedIsOutAtOnce(t *testing.T) { // SYSTEM P3
 }
 
 func TestAnInvitationIsGoodOnce(t *testing.T) {
+	t.Parallel()
 	w := newEdgeWorld(t, everybody, "")
 	w.healthy()
 	var invitation struct{ Token string }
@@ -153,6 +156,7 @@ func TestAnInvitationIsGoodOnce(t *testing.T) {
 
 // SYSTEM P6: a connector is replaced under load and nobody notices.
 func TestARollingRestartFailsNoRequest(t *testing.T) {
+	t.Parallel()
 	w := newEdgeWorld(t, everybody, "")
 	w.healthy()
 	var invitation struct{ Token string }
@@ -177,6 +181,7 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 
 // SYSTEM P6: one of two edges that share a folder is replaced under load. A client that knows both addresses, as by DNS, notices nothing.
 func TestOneOfTwoEdgesIsReplaced(t *testing.T) {
+	t.Parallel()
 	w := newEdgeWorld(t, everybody, "")
 	w.healthy()
 	second := freeAddress(t)
@@ -229,6 +234,7 @@ func (w *edgeWorld) linkedAt(address string) bool {
 }
 
 func TestEventsArriveAtOnceAndEndWithTheirReader(t *testing.T) {
+	t.Parallel()
 	w := newEdgeWorld(t, everybody, "")
 	w.healthy()
 	resp, err := w.client.Get(w.url("/events"))
@@ -245,6 +251,7 @@ func TestEventsArriveAtOnceAndEndWithTheirReader(t *testing.T) {
 }
 
 func TestCheckSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "edge.toml")
 	w := &edgeWorld{T: t, dir: dir}

@@ -57,7 +57,7 @@ func openEdge(ctx context.Context, e *edgeFile, accessLog io.Writer, log *slog.L
 		return nil, err
 	}
 	c := edge.Config{
-		Gate: guard, Signer: signer, Authority: authority, GetCertificate: certificates.get, NextProtos: certificates.protos,
+		Gate: guard, Signer: signer, Authority: authority, GetCertificate: certificates.GetCertificate, Expires: certificates.Expires, NextProtos: certificates.protos,
 		PlainHandler: certificates.plain, MaxConns: e.Limits.Connections, MaxPerAddress: e.Limits.PerAddress, MaxInFlight: e.Limits.InFlight,
 		Rate: edge.Rate{PerSecond: e.Limits.RatePerSecond, Burst: e.Limits.RateBurst}, Access: accessLog, Log: log,
 	}
@@ -74,7 +74,7 @@ func openEdge(ctx context.Context, e *edgeFile, accessLog io.Writer, log *slog.L
 	for _, a := range e.Applications {
 		c.Applications = append(c.Applications, a.behind(e))
 	}
-	o.getCertificate = certificates.get
+	o.getCertificate = certificates.GetCertificate
 	o.edge, err = edge.New(c)
 	return o, err
 }
@@ -255,7 +255,7 @@ func (e *edgeFile) mailer(ctx context.Context) (func(ctx context.Context, to, su
 
 // edgeCertificates are the public certificate and how its authority is answered.
 type edgeCertificates struct {
-	get    func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	certificate.Source
 	protos []string
 	plain  func(http.Handler) http.Handler
 }
@@ -267,7 +267,7 @@ func (e *edgeFile) openCertificates(folder *state.Folder, o *openedEdge, log *sl
 		if err != nil {
 			return edgeCertificates{}, err
 		}
-		return edgeCertificates{get: keys.GetCertificate}, nil
+		return edgeCertificates{Source: keys}, nil
 	case c.ACME != nil:
 		return e.openACME(folder, o, log)
 	}
@@ -276,7 +276,7 @@ func (e *edgeFile) openCertificates(folder *state.Folder, o *openedEdge, log *sl
 		return edgeCertificates{}, err
 	}
 	o.background = append(o.background, files.Run)
-	return edgeCertificates{get: files.GetCertificate}, nil
+	return edgeCertificates{Source: files}, nil
 }
 
 func (e *edgeFile) pairs() (all []certificate.Pair) {
@@ -318,7 +318,7 @@ func (e *edgeFile) openACME(folder *state.Folder, o *openedEdge, log *slog.Logge
 		return edgeCertificates{}, err
 	}
 	o.background = append(o.background, manager.Run)
-	found := edgeCertificates{get: manager.GetCertificate, protos: manager.NextProtos()}
+	found := edgeCertificates{Source: manager, protos: manager.NextProtos()}
 	if c.HTTP01 {
 		found.plain = manager.HTTPHandler
 	}

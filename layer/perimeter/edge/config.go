@@ -28,6 +28,8 @@ type Config struct {
 	Authority Authority
 	// GetCertificate gives the public certificate, for each handshake anew. Required.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Expires tells when the first of the public certificates ends, for the metrics; nil leaves that out.
+	Expires func() time.Time
 	// NextProtos are further ALPN names whose connections end with the handshake, such as acme-tls/1; nil means none.
 	NextProtos []string
 	// PlainHandler may answer some requests to the plain port before they are redirected, as ACME asks; nil means none.

@@ -99,6 +99,7 @@ var (
 	waitingDesc     = prometheus.NewDesc("redoubt_edge_waiting_requests", "Requests that wait for a link.", []string{"application"}, nil)
 	connectionsDesc = prometheus.NewDesc("redoubt_edge_connections", "Public connections.", []string{"state"}, nil)
 	budgetDesc      = prometheus.NewDesc("redoubt_edge_window_budget_bytes", "Memory granted for what arrives from applications.", nil, nil)
+	expiresDesc     = prometheus.NewDesc("redoubt_edge_certificate_expires_seconds", "When the first public certificate ends, in Unix time.", nil, nil)
 	droppedDesc     = prometheus.NewDesc("redoubt_edge_access_lines_dropped_total", "Access lines lost because their writer was slow.", nil, nil)
 )
 
@@ -128,5 +129,8 @@ func (s *state) Collect(to chan<- prometheus.Metric) {
 	gauge(connectionsDesc, float64(idle), "idle")
 	gauge(connectionsDesc, float64(public-idle), "busy")
 	gauge(budgetDesc, float64(s.e.budget.Used()))
+	if s.e.config.Expires != nil {
+		gauge(expiresDesc, float64(s.e.config.Expires().Unix()))
+	}
 	to <- prometheus.MustNewConstMetric(droppedDesc, prometheus.CounterValue, float64(s.e.lines.lost()))
 }

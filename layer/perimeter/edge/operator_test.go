@@ -4,6 +4,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redoubt-dev/redoubt/layer/perimeter/edge"
 )
@@ -47,7 +48,7 @@ func TestReadiness(t *testing.T) {
 
 // The metrics say what happened; no label holds what a client chose.
 func TestMetrics(t *testing.T) { // SYSTEM P6
-	w := newWorld(t, edge.Times{})
+	w := newWorld(t, edge.Times{}, func(c *edge.Config) { c.Expires = func() time.Time { return time.Unix(1_800_000_000, 0) } })
 	w.connect(hello)
 	c := w.client(true)
 	w.get(c, "/hunter2")
@@ -60,7 +61,7 @@ func TestMetrics(t *testing.T) { // SYSTEM P6
 		`redoubt_edge_refused_total{kind="target"} 1`, `redoubt_edge_links{application="test",state="available"} 1`,
 		`redoubt_edge_request_seconds_count{application="test"} 1`, `redoubt_edge_window_budget_bytes `, `redoubt_edge_connections{state="idle"} `,
 		`redoubt_edge_retries_total 0`, `redoubt_edge_waiting_requests{application="test"} 0`, `redoubt_edge_access_lines_dropped_total 0`,
-		`redoubt_edge_body_bytes_total{application="test",direction="out"} `, `redoubt_edge_link_rtt_seconds{application="test"`,
+		`redoubt_edge_certificate_expires_seconds 1.8e+09`, `redoubt_edge_body_bytes_total{application="test",direction="out"} `, `redoubt_edge_link_rtt_seconds{application="test"`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the metrics lack %s", want)

@@ -327,6 +327,30 @@ func TestAnAnswerThatIsWholeBeforeTheLinkEnds(t *testing.T) {
 	}
 }
 
+// Found by FuzzAnswers: the end of an answer, at the moment at which writing fails, stopped the link with all its locks held.
+func TestAnAnswerEndsAsTheLinkDoes(t *testing.T) {
+	for range 2000 {
+		near, far := net.Pipe()
+		edge := link.Accept(far, key, link.Config{})
+		done := make(chan bool)
+		go func() {
+			if resp, err := edge.RoundTrip(t.Context(), post("/", -1, bytes.NewReader(make([]byte, 100_000)))); err == nil {
+				resp.Body.Close()
+			}
+			done <- true
+		}()
+		go io.Copy(io.Discard, near)
+		near.Write(replied(1, 200, 0, true))
+		near.Close()
+		select {
+		case <-done:
+		case <-time.After(10 * time.Second):
+			t.Fatal("it hangs")
+		}
+		edge.Close()
+	}
+}
+
 func TestAnHonestApplicationMadeOfFrames(t *testing.T) { // the positive control
 	near, far := net.Pipe()
 	edge := link.Accept(far, key, link.Config{})

@@ -204,34 +204,43 @@ func (c *Conn) answered(s *stream, payload []byte) error {
 		return broken("%v", err)
 	}
 	k := s.call
-	c.bells = append(c.bells, k)
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	switch {
-	case k.head != nil:
+	case s.begun:
 		return broken("a second answer")
 	case h.status < 200 && h.status != http.StatusSwitchingProtocols:
-		if k.count++; k.count > MaxInforms || len(payload) > sealSize+MaxInform {
-			return broken("more than %d informational answers, or a larger one than %d bytes", MaxInforms, MaxInform)
-		}
-		if k.goOn = k.goOn || h.status == http.StatusContinue; h.status != http.StatusContinue {
-			k.informs = append(k.informs, h)
-		}
-		return nil
+		c.bells = append(c.bells, k)
+		return k.inform(h, len(payload)-sealSize)
 	case h.upgrade != "" && k.upgrade == "":
 		return broken("an upgrade that was not asked for")
-	}
-	if s.want = h.length; k.isHead || h.ends {
-		s.want = 0
-	}
-	if h.ends {
-		c.mu.Lock()
-		c.ends(s, nil)
-		c.mu.Unlock()
-	} else if k.isHead || !bodyAllowed(h.status) && h.upgrade == "" {
+	case !h.ends && (k.isHead || !bodyAllowed(h.status) && h.upgrade == ""):
 		return broken("a body where none may be")
 	}
-	s.begun, k.head = true, h
+	s.begun = true
+	if s.want = h.length; h.ends {
+		s.want = 0
+		c.mu.Lock() // not within k.mu: whoever ends the link holds the one and then needs the other
+		c.ends(s, nil)
+		c.mu.Unlock()
+	}
+	k.mu.Lock()
+	k.head = h
+	k.mu.Unlock()
+	c.bells = append(c.bells, k)
+	return nil
+}
+
+// inform takes a 1xx answer.
+func (k *call) inform(h *responseHead, size int) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.count++; k.count > MaxInforms || size > MaxInform {
+		return broken("more than %d informational answers, or a larger one than %d bytes", MaxInforms, MaxInform)
+	}
+	if h.status == http.StatusContinue {
+		k.goOn = true
+		return nil
+	}
+	k.informs = append(k.informs, h)
 	return nil
 }
 

@@ -62,8 +62,6 @@ const (
 // Keys is what is in the directory.
 type Keys struct {
 	CAFile string // path of the authority's certificate, to be trusted by browsers
-	// GetCertificate gives the public certificate, for tls.Config. It renews it in time, while the process runs.
-	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 	dir       directory
 	hosts     []string
@@ -139,7 +137,6 @@ func (k *Keys) openServer() error {
 		}
 	}
 	k.server.Store(pair)
-	k.GetCertificate = k.getCertificate
 	return nil
 }
 
@@ -164,9 +161,12 @@ func (k *Keys) reissue() (*tls.Certificate, error) {
 	return parsePair(content)
 }
 
-// getCertificate renews the certificate of a process that runs for months. If that does not succeed it tries again after an
+// Expires is when the public certificate ends, unless it is renewed before.
+func (k *Keys) Expires() time.Time { return k.server.Load().Leaf.NotAfter }
+
+// GetCertificate gives the public certificate, for a tls.Config. It renews the certificate of a process that runs for months. If that does not succeed it tries again after an
 // hour, and the old certificate serves on.
-func (k *Keys) getCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (k *Keys) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	pair := k.server.Load()
 	if time.Until(pair.Leaf.NotAfter) >= RenewBefore || !k.renewing.TryLock() {
 		return pair, nil
