@@ -195,6 +195,17 @@ func TestALogoutWaitsForABusyDatabase(t *testing.T) { // SYSTEM I5
 	alive(t, d.service, here, false)
 }
 
+// waitForLocks waits until so many transactions of this database wait for another's lock.
+func (d *desk) waitForLocks(n int) {
+	d.t.Helper()
+	for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(5 * time.Millisecond) {
+		if scan[int](d.t, d.W, `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`) >= n {
+			return
+		}
+	}
+	d.t.Fatalf("%d transactions never wait for a lock", n)
+}
+
 func TestASwitchDoesNotEscapeALogout(t *testing.T) { // SYSTEM I4, I5
 	d := newDesk(t)
 	globex := d.Organization("Globex")
@@ -218,13 +229,13 @@ func TestASwitchDoesNotEscapeALogout(t *testing.T) { // SYSTEM I4, I5
 			t.Error(err)
 		}
 	})
-	time.Sleep(300 * time.Millisecond)
+	d.waitForLocks(1)
 	all.Go(func() {
 		if err := d.service.EndByProvider(t.Context(), told); err != nil {
 			t.Error(err)
 		}
 	})
-	time.Sleep(300 * time.Millisecond)
+	d.waitForLocks(2)
 	tx.Rollback(t.Context())
 	all.Wait()
 	if n := scan[int](t, d.W, `select count(*) from identity.session where person_id = $1`, who.Person()); n != 2 {
