@@ -162,7 +162,7 @@ func (c *cut) copy(to io.Writer, from io.Reader) {
 
 func TestACutNetworkHealsByItself(t *testing.T) {
 	t.Parallel()
-	for name, length := range map[string]time.Duration{"for a moment": 3 * time.Second, "until the link is given up": 25 * time.Second} {
+	for name, length := range map[string]time.Duration{"for a moment": 3 * time.Second, "until the link is given up": 12 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newEdgeWorld(t, everybody, "")
