@@ -241,7 +241,8 @@ func TestNoChangeIsLost(t *testing.T) {
 	if a.Rotating() {
 		steps++
 	}
-	if generation != steps+1 {
+	// Who is overtaken while it looks whether its change counts may be told to try again though it does. What is reported is there.
+	if generation < steps+1 {
 		t.Errorf("%d steps were reported, and the folder has %d behind it", steps, generation-1)
 	}
 	if n := a.Generations(); n != 1 {
