@@ -175,20 +175,10 @@ func generationKey(n uint64) string { return fmt.Sprintf("%020d", n) }
 
 // readRecord returns the last generation, or nil if there is none.
 func readRecord(d *state.Drawer) (*record, error) {
-	var all []state.Entry
-	for range 10 { // one that is listed may be gone before it is read, if its successor has just been made
-		var err error
-		if all, err = d.List(); err != nil {
-			return nil, err
-		}
-		if len(all) > 0 {
-			break
-		}
+	last, err := lastEntry(d)
+	if err != nil || last.Key == "" {
+		return nil, err
 	}
-	if len(all) == 0 {
-		return nil, nil
-	}
-	last := slices.MaxFunc(all, func(a, b state.Entry) int { return cmp.Compare(a.Key, b.Key) })
 	var n uint64
 	if _, err := fmt.Sscanf(last.Key, "%020d", &n); err != nil {
 		return nil, errors.New("reading the authority: its folder holds something else")
@@ -198,6 +188,28 @@ func readRecord(d *state.Drawer) (*record, error) {
 		return nil, fmt.Errorf("reading the authority: %w", err)
 	}
 	return r, nil
+}
+
+// lastEntry finds the entry of the last generation. A folder is not listed in one moment: one that is listed may be gone before it is
+// read, and one that has just taken another's place may be missed together with it. So it is looked at again until both looks agree.
+func lastEntry(d *state.Drawer) (last state.Entry, err error) {
+	for range 100 {
+		all, err := d.List()
+		if err != nil {
+			return state.Entry{}, err
+		}
+		if last = (state.Entry{}); len(all) > 0 {
+			last = slices.MaxFunc(all, func(a, b state.Entry) int { return cmp.Compare(a.Key, b.Key) })
+		}
+		keys, err := d.Keys()
+		if err != nil {
+			return state.Entry{}, err
+		}
+		if len(keys) == 0 && last.Key == "" || len(keys) > 0 && slices.Max(keys) == last.Key {
+			return last, nil
+		}
+	}
+	return last, errBehind
 }
 
 // errBehind means that another process was first.
