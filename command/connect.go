@@ -16,6 +16,7 @@ import (
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/perimeter"
 	"github.com/redoubt-dev/redoubt/layer/perimeter/enrol"
+	"github.com/redoubt-dev/redoubt/layer/perimeter/link"
 	"github.com/redoubt-dev/redoubt/layer/perimeter/origin"
 )
 
@@ -119,7 +120,7 @@ func (f connecting) enrolled(ctx context.Context, stdin io.Reader) (*enrol.Crede
 
 // handler believes the edge, and asks the application.
 func (f connecting) handler(target *url.URL, credential *enrol.Credential, log *slog.Logger) (http.Handler, error) {
-	verifier, err := perimeter.NewVerifier(perimeter.VerifierConfig{Keys: credential.Keys, Audience: credential.Application(), Refuse: refuseUnproven, Foreign: f.foreign})
+	verifier, err := perimeter.NewVerifier(perimeter.VerifierConfig{Keys: credential.Keys, Audience: credential.Application(), Refuse: f.refuse(log), Foreign: f.foreign})
 	if err != nil {
 		return nil, err
 	}
@@ -134,9 +135,21 @@ func (f connecting) handler(target *url.URL, credential *enrol.Credential, log *
 	return verifier.Handler(forward), nil
 }
 
-// refuseUnproven answers what did not come through the edge, as problem details (RFC 9457).
-func refuseUnproven(w http.ResponseWriter, _ *http.Request, why *layer.Refusal) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(http.StatusUnauthorized)
-	json.NewEncoder(w).Encode(map[string]any{"type": "about:blank", "title": http.StatusText(http.StatusUnauthorized), "status": http.StatusUnauthorized, "detail": why.Public, "refused_by": why.By})
+// refuse answers what the edge does not vouch for, as problem details (RFC 9457), and tells the operator why: mostly that edge and
+// connector were told different things about the header.
+func (f connecting) refuse(log *slog.Logger) func(http.ResponseWriter, *http.Request, *layer.Refusal) {
+	hint := "set assertion_header = true for this application in edge.toml, or connect with --assertion-header=false"
+	if !f.foreign {
+		hint = "join with an invitation of the edge that sends this"
+	}
+	return func(w http.ResponseWriter, r *http.Request, why *layer.Refusal) {
+		id := ""
+		if a, ok := link.From(r.Context()); ok {
+			id = a.ID
+		}
+		log.Warn("request refused", "request", id, "error", why.Error(), "hint", hint)
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusUnauthorized)
+		json.NewEncoder(w).Encode(map[string]any{"type": "about:blank", "title": http.StatusText(http.StatusUnauthorized), "status": http.StatusUnauthorized, "detail": why.Public, "refused_by": why.By})
+	}
 }

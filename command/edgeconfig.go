@@ -63,13 +63,12 @@ type edgeACME struct {
 
 // edgeLimits are those of package edge; zero means its defaults.
 type edgeLimits struct {
-	Connections    int     `toml:"connections"`
-	PerAddress     int     `toml:"connections_per_address"`
-	InFlight       int     `toml:"requests_per_link"`
-	RatePerSecond  float64 `toml:"requests_per_second"` // of one address; zero: no limit
-	RateBurst      int     `toml:"requests_burst"`
-	SessionHours   int     `toml:"session_hours"`   // of the edge's own sign-on; zero means 8
-	RecheckSeconds int     `toml:"recheck_seconds"` // of requests that last; zero means 60
+	Connections   int     `toml:"connections"`
+	PerAddress    int     `toml:"connections_per_address"`
+	InFlight      int     `toml:"requests_per_link"`
+	RatePerSecond float64 `toml:"requests_per_second"` // of one address; zero: no limit
+	RateBurst     int     `toml:"requests_burst"`
+	SessionHours  int     `toml:"session_hours"` // of the edge's own sign-on; zero means 8
 }
 
 type edgeMail struct {

@@ -123,8 +123,8 @@ func (d *Drawer) file(key string) string {
 // Create adds an entry, until the given time or, if that is zero, for good. A hard link, unlike a rename, never replaces what
 // another process has just made. A key is free again once its entry has been swept, not before.
 func (d *Drawer) Create(key string, content []byte, until time.Time) error {
-	if full, err := d.full(); err != nil || full {
-		return errors.Join(err, wrap(full, ErrFull))
+	if err := d.room(); err != nil {
+		return err
 	}
 	return d.write(key, content, until, func(from, to string) error {
 		if err := os.Link(from, to); errors.Is(err, fs.ErrExist) {
@@ -136,37 +136,37 @@ func (d *Drawer) Create(key string, content []byte, until time.Time) error {
 	})
 }
 
-func wrap(is bool, err error) error {
-	if is {
-		return err
-	}
-	return nil
-}
-
 // Put adds an entry or replaces the one with the same key.
 func (d *Drawer) Put(key string, content []byte, until time.Time) error {
 	if _, err := os.Lstat(d.file(key)); err != nil {
-		if full, err := d.full(); err != nil || full {
-			return errors.Join(err, wrap(full, ErrFull))
+		if err := d.room(); err != nil {
+			return err
 		}
 	}
 	return d.write(key, content, until, os.Rename)
 }
 
-// full counts, and sweeps before it says so.
-func (d *Drawer) full() (bool, error) {
-	entries, err := os.ReadDir(d.path)
-	if err != nil {
-		return false, fmt.Errorf("reading the edge's folder: %w", err)
-	}
-	if len(entries) < d.limit {
-		return false, nil
+// room is ErrFull if there is none, after what is over has been swept.
+func (d *Drawer) room() error {
+	n, err := d.count()
+	if err != nil || n < d.limit {
+		return err
 	}
 	if err := d.Sweep(time.Now()); err != nil {
-		return false, err
+		return err
 	}
-	entries, err = os.ReadDir(d.path)
-	return len(entries) >= d.limit, err
+	if n, err = d.count(); err == nil && n >= d.limit {
+		return ErrFull
+	}
+	return err
+}
+
+func (d *Drawer) count() (int, error) {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return 0, fmt.Errorf("reading the edge's folder: %w", err)
+	}
+	return len(entries), nil
 }
 
 // Get returns the entry's content, if it lives.
