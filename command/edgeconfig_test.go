@@ -3,6 +3,8 @@ package command
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -63,6 +65,44 @@ func TestTheExampleInTheDocumentsIsGood(t *testing.T) {
 			t.Errorf("%s %s as %q %v: %v, by %s", c.method, c.path, c.who.as, c.who.groups, got.Decision.Allow, got.Decision.Rule)
 		}
 	}
+}
+
+// What docs/edge.md lists is all that there is: every name of the file, and no other.
+func TestTheDocumentsListEverySetting(t *testing.T) {
+	text, err := os.ReadFile("../docs/edge.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, ok := strings.Cut(string(text), "## Everything that edge.toml may say")
+	_, list, opened := strings.Cut(list, "```toml\n")
+	list, _, closed := strings.Cut(list, "```")
+	if !ok || !opened || !closed {
+		t.Fatal("docs/edge.md has no list of settings")
+	}
+	if _, err := parseEdgeFile([]byte(list)); err != nil {
+		t.Errorf("the list does not start: %v", err)
+	}
+	for _, name := range settings(reflect.TypeFor[edgeFile]()) {
+		if !regexp.MustCompile(`(?m)^(# )?\[*(\w+\.)?`+name+`\b`).MatchString(list) && name != "insecure_loopback" { // which is for tests with a catcher of mail
+			t.Errorf("%s is not listed", name)
+		}
+	}
+}
+
+// settings are the names in a part of the file and in what is beneath it.
+func settings(part reflect.Type) (names []string) {
+	for part.Kind() == reflect.Pointer || part.Kind() == reflect.Slice {
+		part = part.Elem()
+	}
+	if part.Kind() != reflect.Struct {
+		return nil
+	}
+	for field := range part.Fields() {
+		if name := field.Tag.Get("toml"); name != "" {
+			names = append(append(names, name), settings(field.Type)...)
+		}
+	}
+	return names
 }
 
 const smallest = `state = "s"

@@ -349,7 +349,7 @@ func TestADamagedTokenIsNamedAsSuch(t *testing.T) {
 	token := w.invite()
 	for name, bad := range map[string]string{
 		"empty": "", "cut": token[:len(token)-1], "without its beginning": token[8:], "with a tail": token + "A",
-		"mistyped": strings.Replace(token, token[30:31], "_", 1), "too long": token + strings.Repeat("A", enrol.MaxToken),
+		"mistyped": token[:30] + other(token[30:31]) + token[31:], "too long": token + strings.Repeat("A", enrol.MaxToken),
 		"another thing": "redoubt-invite-" + strings.Repeat("A", 100),
 	} {
 		if _, err := enrol.Join(t.Context(), bad, ""); err == nil || !strings.Contains(err.Error(), "whole invitation") {
@@ -359,6 +359,14 @@ func TestADamagedTokenIsNamedAsSuch(t *testing.T) {
 	if _, err := enrol.Join(t.Context(), " "+token+"\n", ""); err != nil {
 		t.Errorf("with space around it: %v", err)
 	}
+}
+
+// other is another letter of the alphabet that tokens are written in.
+func other(letter string) string {
+	if letter == "A" {
+		return "B"
+	}
+	return "A"
 }
 
 // An edge that cannot be reached is passed over for the next one. A file that cannot be written is noticed before the token is spent.
