@@ -120,7 +120,7 @@ func (s *system) startEdge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.edge, err = devedge.New(devedge.Config{Folder: s.dir.edge(), Application: s.app.Name, Origin: s.origin, GetCertificate: s.keys.GetCertificate,
+	s.edge, err = devedge.New(devedge.Config{Folder: s.dir.edge(), Application: s.app.Name, Origin: s.origin, Policy: s.flags.policy, GetCertificate: s.keys.GetCertificate,
 		Access: log, Log: slog.New(slog.NewJSONHandler(log, nil))})
 	if err != nil {
 		return err

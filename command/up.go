@@ -30,6 +30,9 @@ type upFlags struct {
 
 	machineIssuers []string
 
+	policyFile string
+	policy     string // what is in policyFile
+
 	filesS3 string
 	bucket  *bucket // what filesS3 says; nil for a folder
 }
@@ -56,6 +59,7 @@ func upCommand(app redoubt.App) *cobra.Command {
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line, for machines")
 	c.Flags().BoolVar(&f.reset, "reset", false, "throw away the data of earlier runs first; certificates stay")
 	c.Flags().StringArrayVar(&f.machineIssuers, "machine-issuer", nil, "an OpenID Connect issuer, such as a CI's, whose machines organizations may trust; may be repeated")
+	c.Flags().StringVar(&f.policyFile, "policy", "", "the edge's access policy, in Cedar (docs/edge.md); left out, everybody reaches the application")
 	c.Flags().StringVar(&f.filesS3, "files-s3", "", "keep uploaded files in this bucket instead of a folder: "+bucketForm+" (keys: REDOUBT_S3_ACCESS_KEY, REDOUBT_S3_SECRET_KEY)")
 	return c
 }
@@ -126,6 +130,13 @@ func (f *upFlags) check() error {
 	f.dataDir = abs
 	if err := machines("https://localhost", f.machineIssuers).Check(); err != nil {
 		return usageError{fmt.Errorf("--machine-issuer: %w", err)}
+	}
+	if f.policyFile != "" {
+		text, err := os.ReadFile(f.policyFile)
+		if err != nil {
+			return usageError{fmt.Errorf("--policy: %w", err)}
+		}
+		f.policy = string(text)
 	}
 	if f.filesS3 != "" {
 		if f.bucket, err = parseBucket(f.filesS3); err != nil {

@@ -1,5 +1,5 @@
-// Package devedge is an edge for one application on this machine, whose policy lets everybody reach it: the application has a
-// sign-on of its own. `redoubt up`, the measurements and tests stand behind it, so that nothing of a real edge is left out there: the
+// Package devedge is an edge for one application on this machine, whose policy lets everybody reach it unless it is given another: the
+// application has a sign-on of its own. `redoubt up`, the measurements and tests stand behind it, so that nothing of a real edge is left out there: the
 // link, the enrolment, the policies and the signatures are those of `redoubt edge`.
 package devedge
 
@@ -20,12 +20,13 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/perimeter/state"
 )
 
-// Config says what is served where. All but the last two are required.
+// Config says what is served where. All but the last three are required.
 type Config struct {
 	Folder         string // that keeps the edge's keys; it is made if it is missing
 	Application    string
 	Origin         string // "https://localhost:8443"
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	Policy         string       // in Cedar, as package policy reads it; "" lets everybody reach the application
 	Access         io.Writer    // receives a line of JSON per request; nil discards them
 	Log            *slog.Logger // nil discards what concerns the operator
 }
@@ -53,7 +54,7 @@ func New(c Config) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := everybody(c.Origin)
+	set, err := c.policies()
 	if err != nil {
 		return nil, err
 	}
@@ -70,11 +71,15 @@ func New(c Config) (*Edge, error) {
 	return &Edge{e, guard}, nil
 }
 
-// everybody is the policy: one rule, which says why.
-func everybody(origin string) (*policy.Set, error) {
-	host := strings.TrimSuffix(strings.TrimPrefix(origin, "https://"), ":443")
-	return policy.Parse(policy.Names{Hosts: []string{host}}, []policy.File{{Name: "development.cedar", Text: fmt.Sprintf(
-		"@id(\"everybody\") @public(\"the application signs its people on by itself\")\npermit (principal, action, resource in Host::%q);\n", host)}})
+// policies is what c says, or one rule, which says why.
+func (c Config) policies() (*policy.Set, error) {
+	host := strings.TrimSuffix(strings.TrimPrefix(c.Origin, "https://"), ":443")
+	file := policy.File{Name: "policy.cedar", Text: c.Policy}
+	if c.Policy == "" {
+		file = policy.File{Name: "development.cedar", Text: fmt.Sprintf(
+			"@id(\"everybody\") @public(\"the application signs its people on by itself\")\npermit (principal, action, resource in Host::%q);\n", host)}
+	}
+	return policy.Parse(policy.Names{Hosts: []string{host}}, []policy.File{file})
 }
 
 // Credential enrols a connector of the application, which dials these addresses. The edge whose folder it is may be running, here or in

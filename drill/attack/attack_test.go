@@ -1,0 +1,92 @@
+package attack_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redoubt-dev/redoubt/drill/attack"
+	"github.com/redoubt-dev/redoubt/drill/knockout"
+	"github.com/redoubt-dev/redoubt/drill/target"
+	"github.com/redoubt-dev/redoubt/internal/browser"
+)
+
+var template *target.Template
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	work, err := target.Work()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(work)
+	ctx := context.Background()
+	program, err := knockout.Build(ctx, knockout.BuildConfig{Program: "github.com/redoubt-dev/redoubt/cmd/redoubt", Work: work, Units: knockout.Units()})
+	if err == nil {
+		template, err = target.NewTemplate(ctx, program, work)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// TestAttacksDoHarmWhereNothingStands is the positive control: what fails with everything out attacks nothing. TRY_OUT, a list of units
+// with commas between, "none" or "all", takes those out instead, and tells what happens.
+func TestAttacksDoHarmWhereNothingStands(t *testing.T) { // SYSTEM G5
+	c := start(t, out(os.Getenv("TRY_OUT")))
+	for _, a := range attack.All() {
+		t.Run(a.Name, func(t *testing.T) { try(t, c, a, os.Getenv("TRY_OUT") == "") })
+	}
+}
+
+func out(names string) []knockout.Unit {
+	all := knockout.Units()
+	switch names {
+	case "", "all":
+		return all
+	case "none":
+		return nil
+	}
+	return slices.DeleteFunc(all, func(u knockout.Unit) bool { return !slices.Contains(strings.Split(names, ","), u.Name) })
+}
+
+func start(t *testing.T, out []knockout.Unit) *target.Copy {
+	t.Helper()
+	c, err := template.Start(t.Context(), out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func try(t *testing.T, c *target.Copy, a attack.Attack, must bool) {
+	if a.Destroys {
+		c = start(t, c.Out)
+	}
+	s := &attack.Scene{Copy: c, Rand: rand.New(rand.NewPCG(1, 2))}
+	s.Tab = func(context.Context) (context.Context, error) { return browser.Open(t), nil }
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	harm, err := a.Run(ctx, s)
+	t.Logf("harm %t, error %v", harm, err)
+	for _, step := range s.Steps() {
+		t.Logf("%s: %s → %s", step.Who, step.Did, step.Answer)
+	}
+	if must && (!harm || err != nil) {
+		t.Errorf("%s does no harm although nothing stands in its way (%v)", a.Name, err)
+	}
+}

@@ -1,0 +1,3 @@
+package attack
+
+func browser() []Attack { return nil }

@@ -1,0 +1,3 @@
+package attack
+
+func inputs() []Attack { return nil }

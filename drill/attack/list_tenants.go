@@ -1,0 +1,3 @@
+package attack
+
+func tenants() []Attack { return nil }
