@@ -48,6 +48,9 @@ func Run(ctx context.Context, app redoubt.App, args []string, stdin io.Reader, s
 	if errors.As(err, new(deniedError)) {
 		return exitNo // it has been said already, on standard output
 	}
+	if told := (toldError{}); errors.As(err, &told) {
+		return told.code // and so has this, by the program that met it
+	}
 	fmt.Fprintf(stderr, "redoubt: error: %v\n", err)
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintf(stderr, "redoubt: hint: %s\n", hint)
@@ -71,7 +74,7 @@ func newRoot(app redoubt.App) *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(upCommand(app), serveCommand(app), edgeCommand(), connectCommand(), trustCommand(), migrateCommand(app), dbCommand(), vetCommand(), benchCommand(app))
+	root.AddCommand(upCommand(app), serveCommand(app), edgeCommand(), connectCommand(), trustCommand(), migrateCommand(app), dbCommand(), vetCommand(), benchCommand(app), drillCommand())
 	for _, c := range append(root.Commands(), root) {
 		wrapArgs(c)
 	}
@@ -91,6 +94,11 @@ func wrapArgs(c *cobra.Command) {
 		return nil
 	}
 }
+
+// A deniedError ends a command with an exit code of its own: what it was asked is answered, and the answer is no.
+type deniedError struct{ why string }
+
+func (e deniedError) Error() string { return e.why }
 
 type usageError struct{ error }
 

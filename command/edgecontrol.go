@@ -80,7 +80,7 @@ func edgeExplainCommand(config *string) *cobra.Command {
 				_, err = io.WriteString(c.OutOrStdout(), explanation.String())
 			}
 			if err == nil && !explanation.Decision.Allow {
-				return deniedError{}
+				return deniedError{"the edge would not let this request pass"}
 			}
 			return err
 		},
@@ -94,11 +94,6 @@ func edgeExplainCommand(config *string) *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
-
-// A deniedError ends explain with an exit code of its own: the question was answered, and the answer is no.
-type deniedError struct{}
-
-func (deniedError) Error() string { return "the edge would not let this request pass" }
 
 // explain asks the policies of the application whose host the address names.
 func (e *edgeFile) explain(who asker, method, address string) (policy.Explanation, error) {

@@ -1,3 +1,6 @@
+// Package target is what a drill attacks: a disposable copy of the whole system, which is the ordinary `redoubt up`
+// of a program in a folder of its own, on this machine's loopback. It takes no address, and so can be nothing else (SYSTEM G5). It also
+// holds what people of the copy use to reach it: a client, connections as roles whose passwords were stolen, and eyes that see everything.
 package target
 
 import (
@@ -13,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,6 +65,15 @@ func NewTemplate(ctx context.Context, program, work string) (*Template, error) {
 		return nil, err
 	}
 	return t, c.Stop()
+}
+
+// OpenTemplate is NewTemplate for a folder in which one has been made before.
+func OpenTemplate(program, work string) (*Template, error) {
+	t := &Template{program: program, work: work, data: filepath.Join(work, "template", "data")}
+	if _, err := os.Stat(t.data); err != nil {
+		return nil, fmt.Errorf("opening a template: %w", err)
+	}
+	return t, nil
 }
 
 // A Copy is a whole system, disposable, on this machine's loopback alone: database, provider, application, edge.
@@ -170,28 +183,27 @@ func (c *Copy) run(program string, args []string) error {
 	c.cmd = exec.Command(program, args...)
 	c.cmd.Stderr = log
 	c.cmd.Env = append(os.Environ(), "REDOUBT_DATABASE_URL=") // nothing of whoever drills
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}   // a Ctrl-C is for the drill, which stops it in order
+	c.cmd.SysProcAttr = attributes()
 	stdout, err := c.cmd.StdoutPipe()
 	if err != nil {
 		return err
 	}
-	if err := c.cmd.Start(); err != nil {
-		return fmt.Errorf("starting a copy: %w", err)
-	}
 	ready := make(chan []byte, 1)
+	started := make(chan error)
 	go func() {
-		defer close(c.done)
-		lines := bufio.NewScanner(stdout)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			var event struct{ Event string }
-			if json.Unmarshal(lines.Bytes(), &event) == nil && event.Event == "ready" {
-				ready <- slices.Clone(lines.Bytes())
-			}
+		runtime.LockOSThread() // the kernel ends the copy with the thread that started it: this one stays until then
+		err := c.cmd.Start()
+		started <- err
+		if err != nil {
+			return
 		}
-		io.Copy(io.Discard, stdout)
+		defer close(c.done)
+		listen(stdout, ready)
 		c.err = c.cmd.Wait()
 	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("starting a copy: %w", err)
+	}
 	select {
 	case line := <-ready:
 		err = c.read(line)
@@ -204,6 +216,19 @@ func (c *Copy) run(program string, args []string) error {
 		return errors.Join(err, c.Stop())
 	}
 	return nil
+}
+
+// listen reads what the copy says until it ends, and hands the line on that says it is ready.
+func listen(stdout io.Reader, ready chan<- []byte) {
+	lines := bufio.NewScanner(stdout)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var event struct{ Event string }
+		if json.Unmarshal(lines.Bytes(), &event) == nil && event.Event == "ready" && len(ready) == 0 {
+			ready <- slices.Clone(lines.Bytes())
+		}
+	}
+	io.Copy(io.Discard, stdout)
 }
 
 // said is the last that the copy wrote to standard error.
@@ -347,17 +372,4 @@ func (c *Copy) Stop() error {
 		return os.RemoveAll(filepath.Join(c.dir, "redoubt"))
 	}
 	return os.RemoveAll(c.dir)
-}
-
-// Work makes an empty folder for a drill, in memory where there is room, which the database's account can pass through. Its maker removes it.
-func Work() (string, error) {
-	base := os.TempDir()
-	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		base = "/dev/shm"
-	}
-	dir, err := os.MkdirTemp(base, "redoubt-drill-")
-	if err != nil {
-		return "", fmt.Errorf("making a folder for the drill: %w", err)
-	}
-	return dir, os.Chmod(dir, 0o711)
 }

@@ -114,7 +114,7 @@ func escapeHatches(h *house) (faults []string) {
 					used[u] = append(used[u], s.path)
 				}
 			})
-			for _, tool := range []string{"internal/devidp", "internal/devmail"} {
+			for _, tool := range []string{"internal/devidp", "internal/devmail", "drill/knockout"} {
 				if !slices.Contains(s.imports(), module+"/"+tool) {
 					continue
 				}

@@ -63,6 +63,8 @@ var written = lists{
 		{"command", "internal/devidp"}:                  "runs the development provider, on this machine alone",
 		{"layer/rls", "InsecureSkipVerify"}:             "refuses a connection that has it",
 		{"layer/perimeter/enrol", "InsecureSkipVerify"}: "asks no public authority about the link's ends: VerifyConnection holds them against the deployment's own, and its pins",
+		{"drill", "drill/knockout"}:                    "takes layers out of disposable copies, and tells what came of it",
+		{"drill/target", "drill/knockout"}:             "starts a disposable copy without them",
 		{"command", "InsecureRemote"}:                   "hands on what the operator of a connector chose by a flag of that name",
 	},
 	simple: map[use]string{
