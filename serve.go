@@ -169,10 +169,10 @@ func (c *call) target(in reflect.Value) any {
 }
 
 // token is the second of three defences against forged requests (SYSTEM T3): whoever changes something with a cookie must have
-// read one of our pages. An API key is no cookie: no browser adds it by itself.
+// read one of our pages. An API key is no cookie: no browser adds it by itself. Whether something changes is the declaration's word and not the
+// request's, so that a change which somehow came to answer a link still asks for it.
 func (c *call) token() error {
-	safe := c.r.Method == http.MethodGet || c.r.Method == http.MethodHead || c.r.Method == http.MethodOptions
-	if safe || c.who.Nobody() || !c.who.Interactive() {
+	if c.route.Method() == http.MethodGet || c.who.Nobody() || !c.who.Interactive() {
 		return nil
 	}
 	presented := c.r.Header.Get(transport.TokenHeader)

@@ -108,6 +108,10 @@ func aborts(err error) bool { return !errors.Is(err, pgx.ErrNoRows) }
 // nothing left behind on it (a prepared statement, a setting) meets the next caller.
 func tainted(err error) bool {
 	var pg *pgconn.PgError
+	var ours *layer.Refusal
+	if errors.As(err, &ours) { // of an id: whoever sends one must not cost us a connection
+		return false
+	}
 	if !errors.As(err, &pg) {
 		return err != nil && !errors.Is(err, pgx.ErrNoRows)
 	}

@@ -61,6 +61,10 @@ func (c Caller) ask(sql string, args []any, scan func(pgx.Rows) error) error {
 	if c.who.Nobody() {
 		return nobody()
 	}
+	whose := tagOf(c.who.Organization())
+	if err := whose.judge(args); err != nil {
+		return err
+	}
 	conn, err := c.db.acquire(c.ctx)
 	if err != nil {
 		return refuse(err)
@@ -73,7 +77,7 @@ func (c Caller) ask(sql string, args []any, scan func(pgx.Rows) error) error {
 	if err == nil {
 		var rows pgx.Rows
 		if rows, err = results.Query(); err == nil {
-			err = scan(rows)
+			err = scan(whose.judged(rows))
 		}
 	}
 	if closing := results.Close(); err == nil {
@@ -143,7 +147,8 @@ func mapper[T any]() pgx.RowToFunc[T] {
 func Do(asker Asker, sql constant, args ...any) (int64, error) {
 	var affected int64
 	err := asker.ask(string(sql), args, func(rows pgx.Rows) error {
-		rows.Close()
+		for rows.Next() { // nobody reads them, but they are judged
+		}
 		affected = rows.CommandTag().RowsAffected()
 		return rows.Err()
 	})

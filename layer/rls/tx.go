@@ -14,6 +14,7 @@ import (
 type Tx struct {
 	ctx   context.Context
 	conn  *pgxpool.Conn
+	whose tag
 	last  *pgx.Batch // statements that travel with the commit
 	err   error      // the first failure: everything after it is refused
 	ended bool
@@ -27,11 +28,15 @@ func Begin[T any](ctx context.Context, _ mint.Gate, db *DB, who layer.Principal,
 	if who.Nobody() {
 		return nil, answer, nobody()
 	}
+	whose := tagOf(who.Organization())
+	if err := whose.judge(args); err != nil {
+		return nil, answer, err
+	}
 	conn, err := db.acquire(ctx)
 	if err != nil {
 		return nil, answer, refuse(err)
 	}
-	tx := &Tx{ctx: ctx, conn: conn, last: &pgx.Batch{}}
+	tx := &Tx{ctx: ctx, conn: conn, whose: whose, last: &pgx.Batch{}}
 	batch := &pgx.Batch{}
 	batch.Queue("begin")
 	present(batch, ctx, who, false)
@@ -45,7 +50,7 @@ func Begin[T any](ctx context.Context, _ mint.Gate, db *DB, who layer.Principal,
 	if err == nil {
 		var rows pgx.Rows
 		if rows, err = results.Query(); err == nil {
-			answer, err = pgx.CollectExactlyOneRow(rows, mapper[T]())
+			answer, err = pgx.CollectExactlyOneRow(whose.judged(rows), mapper[T]())
 		}
 	}
 	if closing := results.Close(); err == nil {
@@ -69,9 +74,12 @@ func (tx *Tx) ask(sql string, args []any, scan func(pgx.Rows) error) error {
 	case tx.err != nil:
 		return refuse(tx.err)
 	}
+	if tx.err = tx.whose.judge(args); tx.err != nil {
+		return tx.err
+	}
 	rows, err := tx.conn.Query(tx.ctx, sql, args...)
 	if err == nil {
-		err = scan(rows)
+		err = scan(tx.whose.judged(rows))
 	}
 	if err != nil && aborts(err) {
 		tx.err = err
@@ -86,6 +94,10 @@ const maxQueued = 100
 func (tx *Tx) Queue(sql constant, args ...any) error {
 	if tx.last.Len() == maxQueued {
 		return errTooMuchQueued
+	}
+	if err := tx.whose.judge(args); err != nil {
+		tx.err = err
+		return err
 	}
 	tx.last.Queue(string(sql), args...)
 	return nil

@@ -1,7 +1,7 @@
 -- A bookmark is of exactly one thing (SYSTEM D4). It is its owner's alone, and goes with them (SYSTEM I8).
 CREATE TABLE commons.bookmark (
   organization_id uuid        NOT NULL,
-  id              uuid        NOT NULL DEFAULT gen_random_uuid(),
+  id              uuid        NOT NULL DEFAULT redoubt.new_id(),
   profile_id      uuid        NOT NULL DEFAULT redoubt.profile(),
   post_id         uuid,
   course_id       uuid,

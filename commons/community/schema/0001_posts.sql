@@ -2,7 +2,7 @@
 -- write. Likes go with them.
 CREATE TABLE commons.post (
   organization_id uuid        NOT NULL,
-  id              uuid        NOT NULL DEFAULT gen_random_uuid(),
+  id              uuid        NOT NULL DEFAULT redoubt.new_id(),
   author_id       uuid        DEFAULT redoubt.profile(),
   author_name     text        GENERATED ALWAYS AS (CASE WHEN author_id IS NULL THEN '[Deleted User]' END) STORED,
   body            text        NOT NULL CHECK (length(body) BETWEEN 1 AND 5000), -- as it was written, in Markdown
@@ -43,7 +43,7 @@ CREATE TABLE commons.post_link (
 
 CREATE TABLE commons.comment (
   organization_id uuid        NOT NULL,
-  id              uuid        NOT NULL DEFAULT gen_random_uuid(),
+  id              uuid        NOT NULL DEFAULT redoubt.new_id(),
   post_id         uuid        NOT NULL,
   author_id       uuid        DEFAULT redoubt.profile(),
   author_name     text        GENERATED ALWAYS AS (CASE WHEN author_id IS NULL THEN '[Deleted User]' END) STORED,

@@ -2,7 +2,7 @@
 -- be archived and published again; what members have seen does not become a draft again, nor disappear (SYSTEM D4).
 CREATE TABLE commons.course (
   organization_id uuid        NOT NULL,
-  id              uuid        NOT NULL DEFAULT gen_random_uuid(),
+  id              uuid        NOT NULL DEFAULT redoubt.new_id(),
   author_id       uuid        DEFAULT redoubt.profile(),
   author_name     text        GENERATED ALWAYS AS (CASE WHEN author_id IS NULL THEN '[Deleted User]' END) STORED, -- SYSTEM I8
   title           text        NOT NULL CHECK (length(title) BETWEEN 1 AND 100 AND title = btrim(title)),
@@ -23,7 +23,7 @@ CREATE INDEX ON commons.course (organization_id, author_id);
 -- first: the upper half is for that.
 CREATE TABLE commons.lesson (
   organization_id uuid        NOT NULL,
-  id              uuid        NOT NULL DEFAULT gen_random_uuid(),
+  id              uuid        NOT NULL DEFAULT redoubt.new_id(),
   course_id       uuid        NOT NULL,
   position        int         NOT NULL CHECK (position BETWEEN 1 AND 400),
   title           text        NOT NULL CHECK (length(title) BETWEEN 1 AND 100 AND title = btrim(title)),

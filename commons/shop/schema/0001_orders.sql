@@ -1,6 +1,6 @@
 CREATE TABLE commons.product (
   organization_id uuid        NOT NULL,
-  id              uuid        NOT NULL DEFAULT gen_random_uuid(),
+  id              uuid        NOT NULL DEFAULT redoubt.new_id(),
   name            text        NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
   description     text        NOT NULL DEFAULT '' CHECK (length(description) <= 1000),
   price_cents     bigint      NOT NULL CHECK (price_cents BETWEEN 0 AND 100000000),
@@ -14,7 +14,7 @@ CREATE INDEX ON commons.product (organization_id, name, id);
 -- stays, and the name that stands there then is nobody's to write.
 CREATE TABLE commons.order_ (
   organization_id uuid        NOT NULL,
-  id              uuid        NOT NULL DEFAULT gen_random_uuid(),
+  id              uuid        NOT NULL DEFAULT redoubt.new_id(),
   buyer_id        uuid        DEFAULT redoubt.profile(),
   buyer_name      text        GENERATED ALWAYS AS (CASE WHEN buyer_id IS NULL THEN '[Deleted User]' END) STORED,
   product_id      uuid        NOT NULL,

@@ -6,6 +6,9 @@
 --   context. Reading it back costs nothing that could be measured.
 -- seal: in a setting that everybody may overwrite, under an HMAC over it, the backend and the transaction, verified at each use. It costs
 --   fifteen, and needs nobody to give a right.
+--
+-- verified gives the context to whoever may rely on it, and refuses if there is none. entered says only whether something is kept
+-- where one would be: nothing that protects anybody asks it.
 
 set role redoubt_keys;
 -- What seals. Readable by nobody but the two functions below; the newest seals, the one before it still verifies.
@@ -62,6 +65,10 @@ begin
       select case when pg_catalog.length(pg_catalog.current_setting('backtrace_functions')) operator(pg_catalog.>=) 130
         then pg_catalog.current_setting('backtrace_functions') else redoubt.refused() end
     $$;
+    create or replace function redoubt.entered() returns boolean
+      stable parallel restricted security invoker language sql as $$
+      select pg_catalog.length(pg_catalog.current_setting('backtrace_functions')) operator(pg_catalog.>=) 130
+    $$;
 
   elsif way = 'seal' then
     -- seal (64 hex), kid (2), context. Backend and transaction are not written down but put in again by whoever verifies, so that
@@ -99,14 +106,19 @@ begin
       end if;
       raise exception 'redoubt: the context was not sealed for this transaction' using errcode = '28000';
     end $$;
+    create or replace function redoubt.entered() returns boolean
+      stable parallel restricted security invoker language sql as $$
+      select pg_catalog.length(pg_catalog.current_setting('redoubt.context', true)) operator(pg_catalog.>) 0
+    $$;
 
   else
     raise exception 'redoubt: a context is kept by parameter or by seal';
   end if;
   alter function redoubt.keep(text, boolean) owner to redoubt_keys;
   alter function redoubt.verified() owner to redoubt_keys;
+  alter function redoubt.entered() owner to redoubt_keys;
   revoke all on function redoubt.keep(text, boolean) from public;
-  grant execute on function redoubt.verified() to public;
+  grant execute on function redoubt.verified(), redoubt.entered() to public;
 end $keep$;
 revoke all on function guard.keep_context(text) from public;
 

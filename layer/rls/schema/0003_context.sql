@@ -142,6 +142,17 @@ create function redoubt.has(scope text) returns boolean stable parallel restrict
   select pg_catalog.strpos(pg_catalog.substr(redoubt.verified(), 130), pg_catalog.concat(',', pg_catalog.translate(scope, ':-,', '0_'), ',')) operator(pg_catalog.>) 0
 $$;
 
+-- An id says whose it is (SYSTEM A5, D1): the ids of an organization's rows are of version 8 (RFC 9562 section 5.8) and begin with 32 bits
+-- that stand for the organization, so that the program can tell from an answer alone that the policies let another's row through.
+-- The other 90 bits are random. Outside a context, as in a migration, an id is of version 4 and says nothing.
+create function redoubt.new_id(organization uuid) returns uuid volatile parallel safe language sql as $$
+  select pg_catalog.overlay(pg_catalog.overlay(pg_catalog.gen_random_uuid()::pg_catalog.text,
+    pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.uuid_send(organization)), 'hex'), 8), 1), '8', 15)::pg_catalog.uuid
+$$;
+create function redoubt.new_id() returns uuid volatile parallel restricted language sql as $$
+  select case when redoubt.entered() then redoubt.new_id(redoubt.org()) else pg_catalog.gen_random_uuid() end
+$$;
+
 -- require is the third gate's question (SYSTEM A3). It answers with the caller's profile, or refuses.
 create function redoubt.lacking() returns uuid stable language plpgsql as $$
 begin
@@ -154,7 +165,7 @@ $$;
 -- Policies call these for whoever reads a table, so everyone may: without a context they only refuse.
 grant usage on schema redoubt to redoubt_app, redoubt_worker, redoubt_webhook, redoubt_analytics, redoubt_auditor, redoubt_owner, redoubt_audit;
 grant execute on function redoubt.org(), redoubt.profile(), redoubt.person(), redoubt.credential_id(), redoubt.credential_kind(),
-  redoubt.interactive(), redoubt.visit(), redoubt.has(text) to public;
+  redoubt.interactive(), redoubt.visit(), redoubt.has(text), redoubt.new_id(), redoubt.new_id(uuid) to public;
 grant execute on function redoubt.enter_session(text, text, boolean) to redoubt_app;
 grant execute on function redoubt.enter(text, text, boolean), redoubt.require(text), redoubt.lacking()
   to redoubt_app, redoubt_worker, redoubt_webhook, redoubt_analytics;

@@ -8,7 +8,7 @@ CREATE SCHEMA files;
 
 CREATE TABLE files.content (
   organization_id uuid        NOT NULL,
-  id              uuid        NOT NULL DEFAULT gen_random_uuid(),
+  id              uuid        NOT NULL DEFAULT redoubt.new_id(),
   digest          bytea       NOT NULL CHECK (length(digest) = 32), -- of the bytes that were uploaded, and of what was made of them
   kind            text        NOT NULL CHECK (kind ~ '^[a-z0-9]{2,8}$'),
   state           text        NOT NULL DEFAULT 'writing' CHECK (state IN ('writing', 'kept', 'condemned')),
@@ -36,7 +36,7 @@ CREATE TABLE files.object (
 
 CREATE TABLE files.file (
   organization_id uuid        NOT NULL,
-  id              uuid        NOT NULL DEFAULT gen_random_uuid(),
+  id              uuid        NOT NULL DEFAULT redoubt.new_id(),
   content_id      uuid        NOT NULL,
   owner_id        uuid        DEFAULT redoubt.profile(), -- who uploaded it; nobody once they are deleted (SYSTEM I8), or for a machine
   name            text        NOT NULL CHECK (length(name) <= 120),
