@@ -283,3 +283,31 @@ func strict(t *testing.T, c *http.Cookie, name string) {
 		t.Errorf("got %v", c)
 	}
 }
+
+// TestWhatHasEndedStaysEnded tries with the one role that has to be able to end sessions and keys, and with the superuser, whom policies do not hold.
+func TestWhatHasEndedStaysEnded(t *testing.T) { // SYSTEM D3, I5, I9
+	w := layertest.World(t, scoped)
+	c := w.Member("Acme")
+	id, key := c.Principal().CredentialID(), c.APIKey("posts:write")
+	identityRole, admin := w.AsIdentity(t), w.Admin(t)
+	for _, table := range []string{"session", "api_key"} {
+		row := ` where id = '` + id + `'`
+		if table == "api_key" {
+			row = ` where profile_id = '` + string(c.Principal().Profile()) + `'`
+		}
+		if tag, err := identityRole.Exec(t.Context(), `update identity.`+table+` set revoked_at = now()`+row); err != nil || tag.RowsAffected() != 1 {
+			t.Fatalf("ending a %s: %v %v", table, tag, err)
+		}
+		for _, revive := range []string{`null`, `now() + interval '1 day'`} {
+			if tag, err := identityRole.Exec(t.Context(), `update identity.`+table+` set revoked_at = `+revive+row); err == nil && tag.RowsAffected() != 0 {
+				t.Errorf("identity's role sets revoked_at of an ended %s to %s", table, revive)
+			}
+			if _, err := admin.Exec(t.Context(), `update identity.`+table+` set revoked_at = `+revive+row); err == nil || !strings.Contains(err.Error(), "42501") {
+				t.Errorf("the trigger lets revoked_at of an ended %s become %s: %v", table, revive, err)
+			}
+		}
+	}
+	if w.Identity.KeyLives(t.Context(), key) {
+		t.Error("the key lives")
+	}
+}

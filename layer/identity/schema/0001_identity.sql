@@ -120,6 +120,19 @@ grant select on identity.api_key to redoubt_identity;
 grant update (last_used_at, revoked_at) on identity.api_key to redoubt_identity;
 grant references on identity.membership to redoubt_owner; -- an application's profile hangs on its membership
 
+-- What has ended stays ended, by a trigger for everybody and by a policy for whoever has captured identity's role: it must be able to end a
+-- session, and has no reason to revive one.
+create function identity.ended_stays() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  raise exception 'redoubt: what has ended stays ended' using errcode = '42501';
+end $$;
+create trigger ended_stays before update on identity.session for each row
+  when (old.revoked_at is not null and new.revoked_at is distinct from old.revoked_at) execute function identity.ended_stays();
+create trigger ended_stays before update on identity.api_key for each row
+  when (old.revoked_at is not null and new.revoked_at is distinct from old.revoked_at) execute function identity.ended_stays();
+create policy living_update on identity.session as restrictive for update to redoubt_identity using (revoked_at is null) with check (true);
+create policy living_update on identity.api_key as restrictive for update to redoubt_identity using (revoked_at is null) with check (true);
+
 -- ---- What the application may ask for its caller ----
 
 create function redoubt.my_sessions()
