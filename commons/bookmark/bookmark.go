@@ -57,7 +57,11 @@ type Bookmark struct {
 	Title     string            `json:"title" doc:"the course's, or how the post begins"`
 	Author    string            `json:"author" doc:"display name"`
 	CreatedAt time.Time         `json:"created_at"`
+	ProfileID layer.ProfileID   `json:"-"` // whose it is
 }
+
+// For says that a bookmark is for who made it.
+func (b Bookmark) For(who layer.Principal) bool { return b.ProfileID == who.Profile() }
 
 // Location is where the bookmark can be found.
 func (b Bookmark) Location() string { return "/bookmarks/" + string(b.ID) }
@@ -78,7 +82,7 @@ type (
 
 // What a bookmark is of may have gone out of sight since, as an archived course does: then the bookmark waits with it.
 const bookmarkColumns = `
-select b.id, b.post_id, b.course_id, b.created_at, coalesce(c.title, left(p.body, 280)) as title, coalesce(a.display_name, c.author_name, p.author_name, '') as author
+select b.id, b.post_id, b.course_id, b.created_at, b.profile_id, coalesce(c.title, left(p.body, 280)) as title, coalesce(a.display_name, c.author_name, p.author_name, '') as author
   from commons.bookmark b
   left join commons.post p on p.organization_id = b.organization_id and p.id = b.post_id
   left join commons.course c on c.organization_id = b.organization_id and c.id = b.course_id

@@ -81,6 +81,11 @@ type Course struct {
 	PublishedAt *time.Time       `json:"published_at"`
 }
 
+// For says that a draft is for who may write it, and what is archived also for those who have begun it.
+func (c Course) For(who layer.Principal) bool {
+	return c.State == Published || who.Has("courses:write") || c.State == Archived && c.Done > 0
+}
+
 // Location is where the course can be found.
 func (c Course) Location() string { return "/courses/" + string(c.ID) }
 

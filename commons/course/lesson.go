@@ -36,6 +36,15 @@ type Lesson struct {
 	Done      bool              `json:"done" doc:"by you"`
 	CreatedAt time.Time         `json:"created_at"`
 	EditedAt  *time.Time        `json:"edited_at"`
+	Course    *State            `json:"-"`
+}
+
+// For says that a lesson of a draft is for who may write it.
+func (l Lesson) For(who layer.Principal) bool { return begun(l.Course, who) }
+
+// begun says the same of what belongs to a course that has come so far; nil for one that the database does not show.
+func begun(course *State, who layer.Principal) bool {
+	return who.Has("courses:write") || course != nil && *course != Draft
 }
 
 // Location is where the lesson can be found.
@@ -49,7 +58,11 @@ type Heading struct {
 	Video  bool     `json:"video" doc:"it has one"`
 	Text   bool     `json:"text" doc:"it has one"`
 	Done   bool     `json:"done" doc:"by you"`
+	Course *State   `json:"-"`
 }
+
+// For says that the list of a draft's lessons is for who may write it.
+func (h Heading) For(who layer.Principal) bool { return begun(h.Course, who) }
 
 type (
 	// OneLesson names a lesson.
@@ -65,7 +78,8 @@ type (
 const (
 	selectHeadings = `
 select l.id, row_number() over (order by l.position) as number, l.title, l.video_url is not null as video, l.body is not null as text,
-       exists (select from commons.lesson_done d where d.organization_id = l.organization_id and d.lesson_id = l.id and d.profile_id = (select redoubt.profile())) as done
+       exists (select from commons.lesson_done d where d.organization_id = l.organization_id and d.lesson_id = l.id and d.profile_id = (select redoubt.profile())) as done,
+       (select c.state from commons.course c where c.organization_id = l.organization_id and c.id = l.course_id) as course
   from commons.lesson l where l.course_id = $1 order by l.position`
 	selectLesson = `
 select l.id, l.course_id, (select count(*) from commons.lesson o where o.organization_id = l.organization_id and o.course_id = l.course_id and o.position <= l.position) as number,
@@ -73,7 +87,8 @@ select l.id, l.course_id, (select count(*) from commons.lesson o where o.organiz
        (select coalesce(jsonb_agg(to_jsonb(f) || jsonb_build_object('inline', h.inline) order by h.position), '[]')
           from commons.lesson_file h join commons.attachment f on f.organization_id = h.organization_id and f.id = h.file_id
          where h.organization_id = l.organization_id and h.lesson_id = l.id) as files,
-       exists (select from commons.lesson_done d where d.organization_id = l.organization_id and d.lesson_id = l.id and d.profile_id = (select redoubt.profile())) as done
+       exists (select from commons.lesson_done d where d.organization_id = l.organization_id and d.lesson_id = l.id and d.profile_id = (select redoubt.profile())) as done,
+       (select c.state from commons.course c where c.organization_id = l.organization_id and c.id = l.course_id) as course
   from commons.lesson l where l.id = $1`
 	selectState    = `select state from commons.course where id = $1`
 	selectCourseOf = `select course_id from commons.lesson where id = $1`

@@ -76,21 +76,27 @@ type Product struct {
 
 // An Order is what somebody bought, at the price of that moment.
 type Order struct {
-	ID          OrderID    `json:"id"`
-	ProductID   ProductID  `json:"product_id"`
-	ProductName string     `json:"product_name"`
-	Buyer       string     `json:"buyer" doc:"display name"`
-	Mine        bool       `json:"mine" doc:"you placed it"`
-	Quantity    int        `json:"quantity"`
-	UnitCents   int64      `json:"unit_cents"`
-	TotalCents  int64      `json:"total_cents"`
-	Notes       string     `json:"notes"`
-	State       State      `json:"state"`
-	CreatedAt   time.Time  `json:"created_at"`
-	PaidAt      *time.Time `json:"paid_at"`
-	FulfilledAt *time.Time `json:"fulfilled_at"`
-	CancelledAt *time.Time `json:"cancelled_at"`
-	RefundedAt  *time.Time `json:"refunded_at"`
+	ID          OrderID          `json:"id"`
+	ProductID   ProductID        `json:"product_id"`
+	ProductName string           `json:"product_name"`
+	Buyer       string           `json:"buyer" doc:"display name"`
+	Mine        bool             `json:"mine" doc:"you placed it"`
+	BuyerID     *layer.ProfileID `json:"-"`
+	Quantity    int              `json:"quantity"`
+	UnitCents   int64            `json:"unit_cents"`
+	TotalCents  int64            `json:"total_cents"`
+	Notes       string           `json:"notes"`
+	State       State            `json:"state"`
+	CreatedAt   time.Time        `json:"created_at"`
+	PaidAt      *time.Time       `json:"paid_at"`
+	FulfilledAt *time.Time       `json:"fulfilled_at"`
+	CancelledAt *time.Time       `json:"cancelled_at"`
+	RefundedAt  *time.Time       `json:"refunded_at"`
+}
+
+// For says that an order is for its buyer, and for who may read all.
+func (o Order) For(who layer.Principal) bool {
+	return who.Has("orders:read-all") || o.BuyerID != nil && *o.BuyerID == who.Profile()
 }
 
 // Location is where the order can be found.
@@ -166,7 +172,7 @@ func (s *Shop) Offer(ctx context.Context, who layer.Principal, in OfferProduct) 
 }
 
 const orderColumns = `
-select o.id, o.product_id, o.product_name, coalesce(b.display_name, o.buyer_name) as buyer, coalesce(o.buyer_id = (select redoubt.profile()), false) as mine,
+select o.id, o.product_id, o.product_name, coalesce(b.display_name, o.buyer_name) as buyer, coalesce(o.buyer_id = (select redoubt.profile()), false) as mine, o.buyer_id,
        o.quantity, o.unit_cents, o.total_cents, o.notes, o.state, o.created_at, o.paid_at, o.fulfilled_at, o.cancelled_at, o.refunded_at
   from commons.order_ o left join commons.profile b on b.organization_id = o.organization_id and b.id = o.buyer_id`
 

@@ -64,8 +64,7 @@ func TestAlteringTheSessionStoreGivesNothing(t *testing.T) { // SYSTEM I3, I5, I
 		{"no claims", `update identity.session set claims = '' where id = $1`, layer.Unauthenticated, false},
 		{"another seal", `update identity.session set mac = decode(repeat('00', 32), 'hex') where id = $1`, layer.Unauthenticated, false},
 		{"moved to another organization of the person's", `update identity.session s set organization_id = m.organization_id, profile_id = m.id from identity.membership m where s.id = $1 and m.person_id = s.person_id and m.organization_id = '` + string(second) + `'`, layer.Unauthenticated, false},
-		{"moved to another member", `update identity.session set profile_id = '` + string(admin.Principal().Profile()) + `' where id = $1`, layer.Unauthenticated, false},
-		{"moved to another person", `update identity.session set person_id = '` + string(admin.Principal().Person()) + `' where id = $1`, layer.Unauthenticated, false},
+		{"moved to another member", `update identity.session set profile_id = '` + string(admin.Principal().Profile()) + `', person_id = '` + string(admin.Principal().Person()) + `' where id = $1`, layer.Unauthenticated, false},
 		{"revoked", `update identity.session set revoked_at = now() where id = $1`, "", false},
 		{"expired", `update identity.session set expires_at = now() where id = $1`, "", false},
 		{"idle", `update identity.session set seen_at = now() - idle where id = $1`, "", false},
@@ -309,5 +308,20 @@ func TestWhatHasEndedStaysEnded(t *testing.T) { // SYSTEM D3, I5, I9
 	}
 	if w.Identity.KeyLives(t.Context(), key) {
 		t.Error("the key lives")
+	}
+}
+
+// TestNobodyIsInAnothersPlace tries what a mistake in choosing a membership would do: the schema refuses it, whoever writes.
+func TestNobodyIsInAnothersPlace(t *testing.T) { // SYSTEM D4, I4
+	w := layertest.World(t, scoped)
+	c, boss := w.Member("Acme"), w.Administrator("Acme")
+	c.APIKey("posts:write")
+	for _, table := range []string{"session", "api_key"} {
+		for _, set := range []string{`profile_id = '` + string(boss.Principal().Profile()) + `'`, `person_id = '` + string(boss.Principal().Person()) + `'`} {
+			_, err := w.Admin(t).Exec(t.Context(), `update identity.`+table+` set `+set+` where profile_id = '`+string(c.Principal().Profile())+`'`)
+			if err == nil || !strings.Contains(err.Error(), "23503") {
+				t.Errorf("%s: %s: %v", table, set, err)
+			}
+		}
 	}
 }

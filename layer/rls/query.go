@@ -2,6 +2,7 @@ package rls
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type constant string
 
 // An Asker is something that statements can be asked of: a Caller for single reads, a Tx for several and for writes.
 type Asker interface {
+	caller() layer.Principal
 	ask(sql string, args []any, scan func(pgx.Rows) error) error
 }
 
@@ -30,6 +32,8 @@ type Caller struct {
 	ctx context.Context
 	who layer.Principal
 }
+
+func (c Caller) caller() layer.Principal { return c.who }
 
 // As returns a Caller for who. ctx bounds its statements.
 func (db *DB) As(ctx context.Context, who layer.Principal) Caller { return Caller{db, ctx, who} }
@@ -109,7 +113,31 @@ func One[T any](asker Asker, sql constant, args ...any) (T, error) {
 		one, err = pgx.CollectExactlyOneRow(rows, mapper[T]())
 		return err
 	})
-	return one, err
+	if err == nil {
+		err = shown(asker, one)
+	}
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return one, nil
+}
+
+// A Reserved row is not for everybody in its organization, and says itself whom it may be shown to (SYSTEM A5): by the caller's claims, where
+// the table's own policy says the same by the database's view of them. Where that has failed, One refuses and All leaves the row out, as if it
+// did not exist.
+type Reserved interface {
+	For(who layer.Principal) bool
+}
+
+// errReserved is the cause when a table's own policy has let somebody's row through to somebody else.
+var errReserved = errors.New("the database answered with a row that is not for the caller")
+
+func shown(asker Asker, row any) error {
+	if r, ok := row.(Reserved); ok && !r.For(asker.caller()) {
+		return absent(errReserved)
+	}
+	return nil
 }
 
 // maxRows bounds what one statement may bring into memory. Pages are shorter; a statement that meets the bound is a mistake.
@@ -129,11 +157,17 @@ func All[T any](asker Asker, sql constant, args ...any) ([]T, error) {
 			if err != nil {
 				return err
 			}
+			if shown(asker, one) != nil {
+				continue
+			}
 			all = append(all, one)
 		}
 		return rows.Err()
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 func mapper[T any]() pgx.RowToFunc[T] {

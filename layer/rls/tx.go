@@ -14,6 +14,7 @@ import (
 type Tx struct {
 	ctx   context.Context
 	conn  *pgxpool.Conn
+	who   layer.Principal
 	whose tag
 	last  *pgx.Batch // statements that travel with the commit
 	err   error      // the first failure: everything after it is refused
@@ -36,7 +37,7 @@ func Begin[T any](ctx context.Context, _ mint.Gate, db *DB, who layer.Principal,
 	if err != nil {
 		return nil, answer, refuse(err)
 	}
-	tx := &Tx{ctx: ctx, conn: conn, whose: whose, last: &pgx.Batch{}}
+	tx := &Tx{ctx: ctx, conn: conn, who: who, whose: whose, last: &pgx.Batch{}}
 	batch := &pgx.Batch{}
 	batch.Queue("begin")
 	present(batch, ctx, who, false)
@@ -63,6 +64,8 @@ func Begin[T any](ctx context.Context, _ mint.Gate, db *DB, who layer.Principal,
 	}
 	return tx, answer, nil
 }
+
+func (tx *Tx) caller() layer.Principal { return tx.who }
 
 // Context is the context that the transaction was begun with.
 func (tx *Tx) Context() context.Context { return tx.ctx }

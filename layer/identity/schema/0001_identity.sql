@@ -35,7 +35,8 @@ create table identity.membership (
   onboarded_at    timestamptz,
   created_at      timestamptz not null default now(),
   primary key (organization_id, id),
-  unique (organization_id, person_id)
+  unique (organization_id, person_id),
+  unique (organization_id, id, person_id) -- so that a session or a key cannot be one person's in another's place
 );
 create index on identity.membership (person_id);
 
@@ -77,7 +78,7 @@ create table identity.session (
   idle             interval    not null check (idle > '0' and idle <= '1 day'),
   expires_at       timestamptz not null,
   revoked_at       timestamptz,
-  foreign key (organization_id, profile_id) references identity.membership (organization_id, id)
+  foreign key (organization_id, profile_id, person_id) references identity.membership (organization_id, id, person_id)
 );
 create index on identity.session (person_id);
 
@@ -96,7 +97,7 @@ create table identity.api_key (
   expires_at      timestamptz not null,
   last_used_at    timestamptz,
   revoked_at      timestamptz,
-  foreign key (organization_id, profile_id) references identity.membership (organization_id, id)
+  foreign key (organization_id, profile_id, person_id) references identity.membership (organization_id, id, person_id)
 );
 create index on identity.api_key (organization_id, profile_id);
 

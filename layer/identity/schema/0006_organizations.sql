@@ -144,13 +144,20 @@ create table identity.invitation (
   sends           integer     not null default 1 check (sends between 1 and 6),
   sent_at         timestamptz not null default now(),
   expires_at      timestamptz not null check (expires_at <= sent_at + interval '7 days'),
-  accepted_at     timestamptz,
+  accepted_at     timestamptz check (accepted_at <= expires_at),
+  accepted_as     text,       -- the address that the provider had verified
   revoked_at      timestamptz,
+  -- What accept_invitation asks in its order, said once more of whatever it writes.
+  check (accepted_at is null or accepted_as is not distinct from address),
+  check (accepted_at is null or revoked_at is null),
   foreign key (organization_id, custom_role) references identity.organization_role (organization_id, id) on delete set null (custom_role),
   foreign key (organization_id, invited_by) references identity.membership (organization_id, id) on delete cascade
 );
 create unique index on identity.invitation (organization_id, address) where accepted_at is null and revoked_at is null;
 create index on identity.invitation (organization_id, created_at);
+create trigger ended_stays before update on identity.invitation for each row -- 0001_identity.sql
+  when (old.accepted_at is not null and new.accepted_at is distinct from old.accepted_at or old.revoked_at is not null and new.revoked_at is distinct from old.revoked_at)
+  execute function identity.ended_stays();
 create index on identity.invitation (organization_id, invited_by);
 create index on identity.invitation (organization_id, custom_role) where custom_role is not null;
 
@@ -276,7 +283,7 @@ begin
   if outcome not in ('accepted', 'member') then
     return;
   end if;
-  update identity.invitation x set accepted_at = now() where x.id = i.id;
+  update identity.invitation x set accepted_at = now(), accepted_as = verified where x.id = i.id;
   profile_id := m.id;
   if m.id is null then
     insert into identity.membership (organization_id, person_id, role, custom_role, appointed) values (i.organization_id, who, i.role, i.custom_role, true)
