@@ -40,7 +40,7 @@ const schema = `
 CREATE SCHEMA notes;
 CREATE TABLE notes.note (
   organization_id uuid NOT NULL,
-  id              uuid NOT NULL DEFAULT gen_random_uuid(),
+  id              uuid NOT NULL DEFAULT redoubt.new_id(),
   body            text NOT NULL CHECK (length(body) BETWEEN 1 AND 500),
   PRIMARY KEY (organization_id, id)
 );

@@ -286,8 +286,8 @@ func TestLeavingOneOfTwoOrganizations(t *testing.T) { // SYSTEM I8, I4
 	if read.AuthorID == nil || *read.AuthorID != there.Principal().Profile() || !strings.HasPrefix(read.Author, "Erin of Globex") {
 		t.Errorf("got %+v", read)
 	}
-	acme.boss.Delete("/api/v1/members/" + string(there.Principal().Profile())).NotFound(layer.Identity) // no say over there
-	there.Browser().Post("/profile/delete", url.Values{}).Status(303)                                   // and then the last one
+	acme.boss.Delete("/api/v1/members/" + string(there.Principal().Profile())).NotFound(layer.RLS) // no say over there
+	there.Browser().Post("/profile/delete", url.Values{}).Status(303)                              // and then the last one
 	if found := traces(t, admin, string(here.Principal().Person()), everywhere...); len(found) > 0 {
 		t.Errorf("the person is in %v", found)
 	}
@@ -302,8 +302,8 @@ func TestWhoMayDeleteWhom(t *testing.T) { // SYSTEM I8, A3, A4, A5
 	acme.member.Browser().Delete(at).Refused(403, layer.GateRoute)
 	acme.member.Browser().Post("/admin/members/"+bob+"/delete", url.Values{}).NotFound(layer.GateRoute)
 	acme.boss.WithKey("members:read", "members:write").Delete(at).Refused(403, layer.GateRoute)
-	globex.boss.Delete(at).NotFound(layer.Identity)
-	globex.boss.Browser().Post("/admin/members/"+bob+"/delete", url.Values{}).NotFound(layer.Identity)
+	globex.boss.Delete(at).NotFound(layer.RLS)
+	globex.boss.Browser().Post("/admin/members/"+bob+"/delete", url.Values{}).NotFound(layer.RLS)
 	acme.boss.Delete("/api/v1/members/" + nobodys).NotFound(layer.Identity)
 	acme.boss.Browser().Post("/profile/delete", url.Values{"id": {bob}}).Refused(422, layer.Input) // of nobody but oneself
 	acme.member.Post("/profile/delete", url.Values{}).Refused(403, layer.GateRoute)                // a key is no person

@@ -17,6 +17,7 @@ import (
 	"github.com/redoubt-dev/redoubt/commons"
 	"github.com/redoubt-dev/redoubt/layer/input"
 	"github.com/redoubt-dev/redoubt/layer/layertest"
+	"github.com/redoubt-dev/redoubt/layer/rls"
 	"github.com/redoubt-dev/redoubt/layer/transport"
 )
 
@@ -79,10 +80,12 @@ type state struct {
 	make func(c *cast) (ids []string)
 }
 
-// The states that nobody may tell apart, unless the object is of their own organization.
+// The states that nobody may tell apart, unless the object is of their own organization. An id says whose it is, and so by whom it is
+// refused; whether anything has it, it does not say.
 const (
 	absent = "nothing there"
 	theirs = "another organization's"
+	gone   = theirs + ", not there"
 )
 
 // owned are the states of what belongs to whoever made it.
@@ -309,9 +312,14 @@ func statesOf(t *testing.T, r redoubt.Route) []state {
 		t.Errorf("%s: declare in objects the states of %q", r.Pattern, noun)
 		return nil
 	}
-	return append(slices.Clone(states), state{absent, func(*cast) []string {
-		return slices.Repeat([]string{nowhere}, 1+strings.Count(noun, "/"))
-	}})
+	nothing := func(name string, id func(c *cast) string) state {
+		return state{name, func(c *cast) []string { return slices.Repeat([]string{id(c)}, 1+strings.Count(noun, "/")) }}
+	}
+	all := append(slices.Clone(states), nothing(absent, func(*cast) string { return nowhere }))
+	if slices.ContainsFunc(states, func(s state) bool { return s.name == theirs }) {
+		all = append(all, nothing(gone, func(c *cast) string { return rls.NewID(c.w.Organization("Globex")) }))
+	}
+	return all
 }
 
 // A value is one that a body may hold.

@@ -300,7 +300,7 @@ func (c *Community) Comment(ctx context.Context, who layer.Principal, in Say) (C
 }
 
 const (
-	selectCommentAuthor = `select coalesce(author_id::text, '') from commons.comment where id = $1`
+	selectCommentAuthor = `select coalesce(author_id, '00000000-0000-0000-0000-000000000000') from commons.comment where id = $1`
 	deleteComment       = `delete from commons.comment where id = $1`
 )
 

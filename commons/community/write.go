@@ -100,7 +100,7 @@ func (c *Community) Write(ctx context.Context, who layer.Principal, in WritePost
 }
 
 const (
-	selectPostAuthor = `select coalesce(author_id::text, '') from commons.post where id = $1`
+	selectPostAuthor = `select coalesce(author_id, '00000000-0000-0000-0000-000000000000') from commons.post where id = $1`
 	updatePost       = `update commons.post set body = $2, html = $3, edited_at = now() where id = $1`
 	stripFiles       = `delete from commons.post_file where post_id = $1`
 	stripLink        = `delete from commons.post_link where post_id = $1`

@@ -23,7 +23,7 @@ const (
 )
 
 const (
-	selectBuyer = `select coalesce(buyer_id::text, '') from commons.order_ where id = $1`
+	selectBuyer = `select coalesce(buyer_id, '00000000-0000-0000-0000-000000000000') from commons.order_ where id = $1`
 	updateState = `update commons.order_ set state = $2 where id = $1 and state <> $2`
 )
 

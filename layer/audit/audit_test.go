@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { layertest.Main(m) }
 var teas = redoubt.App{
 	Schema: []migrate.Line{{Name: "teas", Application: true, Files: fstest.MapFS{"0001_tea.sql": {Data: []byte(`
 CREATE SCHEMA teas;
-CREATE TABLE teas.tea (organization_id uuid NOT NULL, id uuid NOT NULL DEFAULT gen_random_uuid(), name text NOT NULL, PRIMARY KEY (organization_id, id));
+CREATE TABLE teas.tea (organization_id uuid NOT NULL, id uuid NOT NULL DEFAULT redoubt.new_id(), name text NOT NULL, PRIMARY KEY (organization_id, id));
 GRANT USAGE ON SCHEMA teas TO redoubt_app;
 GRANT SELECT, INSERT, DELETE, UPDATE (name) ON teas.tea TO redoubt_app;
 SELECT redoubt.allow('member', 'teas:write');

@@ -54,7 +54,7 @@ func (s *Service) RecordRefusedProvisioning(ctx context.Context, who layer.Princ
 // SpeakOf chooses of which of its organization's providers an endpoint speaks, where there are several: whose people it announces. It needs
 // the scopes endpoints:write and scim:manage, and a session.
 func SpeakOf(tx *rls.Tx, endpoint, issuer string) error {
-	return found(rls.One[bool](tx, speakOf, endpoint, issuer))
+	return found(rls.One[bool](tx, speakOf, rowID(endpoint), issuer))
 }
 
 // OwnProviders lists the issuers that whoever provisions has said are the asker's organization's own. Without one its provider can announce

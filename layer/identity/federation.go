@@ -18,6 +18,7 @@ import (
 
 	"github.com/redoubt-dev/redoubt/layer"
 	"github.com/redoubt-dev/redoubt/layer/identity/signon"
+	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
 // Machines that have an identity elsewhere, such as a job of a CI or a workload of a cloud, hold no secret of ours: they exchange the
@@ -298,7 +299,7 @@ func (s *Service) give(ctx context.Context, said heard, t Trust, scopes []string
 	if err := s.spend(ctx, tx, said, t); err != nil {
 		return Issued{}, err
 	}
-	e := entitlement{ID: newID(), OrganizationID: said.organization, Scopes: scopes, ExpiresAt: time.Now().Add(machineLife).Truncate(time.Second)}
+	e := entitlement{ID: rls.NewID(said.organization), OrganizationID: said.organization, Scopes: scopes, ExpiresAt: time.Now().Add(machineLife).Truncate(time.Second)}
 	token := newKey(machinePrefix)
 	hash := hashOf(token)
 	if _, err := tx.Exec(ctx, insertToken, e.ID, hash, e.OrganizationID, t.ID, said.Subject, e.Scopes, s.seal(machinePrefix, hash, e), e.ExpiresAt); err != nil {

@@ -76,26 +76,22 @@ type Invitee struct {
 // good for seven days, once, for a person whose provider says that the address is theirs. It needs the scope members:invite. The
 // answer does not depend on who has the address.
 func Invite(tx *rls.Tx, in Invitee) (id, token string, err error) {
-	var own *string
-	if in.OwnRole != "" {
-		own = &in.OwnRole
-	}
 	token, hash := newInvitationToken()
-	id = newID()
-	_, err = rls.Do(tx, invite, id, hash, string(in.Address), string(in.Role), own, time.Now().Add(invitationLife-time.Minute)) // the clocks may differ by that
+	id = tx.NewID()
+	_, err = rls.Do(tx, invite, id, hash, string(in.Address), string(in.Role), optional(in.OwnRole), time.Now().Add(invitationLife-time.Minute)) // the clocks may differ by that
 	return id, token, err
 }
 
 // RenewInvitation gives an invitation a new token and a new week. The old link is good no more.
 func RenewInvitation(tx *rls.Tx, id string) (to Address, token string, err error) {
 	token, hash := newInvitationToken()
-	to, err = rls.One[Address](tx, renewInvite, id, hash, time.Now().Add(invitationLife-time.Minute))
+	to, err = rls.One[Address](tx, renewInvite, rowID(id), hash, time.Now().Add(invitationLife-time.Minute))
 	return to, token, found(to != "", err)
 }
 
 // RevokeInvitation ends an invitation that nobody has accepted.
 func RevokeInvitation(tx *rls.Tx, id string) error {
-	return found(rls.One[bool](tx, endInvitation, id))
+	return found(rls.One[bool](tx, endInvitation, rowID(id)))
 }
 
 // An Invitation is one that nobody has accepted, as the organization's list shows it.

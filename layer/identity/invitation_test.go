@@ -205,7 +205,7 @@ func TestWhoMayInvite(t *testing.T) { // SYSTEM I4, A3
 		"revoking":      func(tx *rls.Tx) error { return identity.RevokeInvitation(tx, id) },
 		"sending again": func(tx *rls.Tx) error { _, _, err := identity.RenewInvitation(tx, id); return err },
 	} {
-		isRefused(t, name+" another organization's", do(t, w, theirs, "members:invite", act), layer.Identity, layer.NotFound)
+		isRefused(t, name+" another organization's", do(t, w, theirs, "members:invite", act), layer.RLS, layer.NotFound)
 	}
 	list, err := identity.Invitations(w.DB.As(t.Context(), theirs.Principal()))
 	if err != nil || len(list) != 0 {

@@ -226,7 +226,7 @@ func (s *Service) entitle(who layer.Principal, scopes []string, life time.Durati
 			return entitlement{}, refuse(layer.Forbidden, "A key can do no more than you can.", errBeyond)
 		}
 	}
-	return entitlement{ID: newID(), OrganizationID: who.Organization(), ProfileID: who.Profile(), PersonID: who.Person(),
+	return entitlement{ID: rls.NewID(who.Organization()), OrganizationID: who.Organization(), ProfileID: who.Profile(), PersonID: who.Person(),
 		Administrator: who.Administrator() && s.needsAdministrator(scopes), Scopes: slices.Compact(slices.Sorted(slices.Values(scopes))),
 		ExpiresAt: time.Now().Add(life).Truncate(time.Second)}, nil
 }
@@ -237,7 +237,18 @@ func (s *Service) needsAdministrator(scopes []string) bool {
 }
 
 // RevokeKey ends one of the caller's keys.
-func RevokeKey(tx *rls.Tx, id string) error { return found(rls.One[bool](tx, revokeKey, id)) }
+func RevokeKey(tx *rls.Tx, id string) error { return found(rls.One[bool](tx, revokeKey, rowID(id))) }
+
+// A rowID is an id of something that belongs to an organization: rls refuses one that says it is another's, as it would not a text.
+type rowID string
+
+// optional is how "" is said to the database.
+func optional(id string) *rowID {
+	if id == "" {
+		return nil
+	}
+	return (*rowID)(&id)
+}
 
 // found turns an answer of "there was none" into a refusal.
 func found(ok bool, err error) error {
@@ -247,7 +258,8 @@ func found(ok bool, err error) error {
 	return err
 }
 
-// newID returns a random UUID, RFC 9562 version 4.
+// newID returns a random UUID, RFC 9562 version 4, for what is a person's and not an organization's: sessions, which people list and end
+// in all their organizations. Everything else has rls.NewID.
 func newID() string {
 	var b [16]byte
 	rand.Read(b[:])

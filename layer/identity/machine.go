@@ -146,4 +146,6 @@ func (s *Service) AddEndpoint(tx *rls.Tx, who layer.Principal, name string, scop
 func Endpoints(asker rls.Asker) ([]Endpoint, error) { return rls.All[Endpoint](asker, listEndpoints) }
 
 // RevokeEndpoint ends an endpoint of the caller's organization; from the next statement on it opens nothing.
-func RevokeEndpoint(tx *rls.Tx, id string) error { return found(rls.One[bool](tx, endEndpoint, id)) }
+func RevokeEndpoint(tx *rls.Tx, id string) error {
+	return found(rls.One[bool](tx, endEndpoint, rowID(id)))
+}

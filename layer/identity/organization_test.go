@@ -107,7 +107,7 @@ func TestNobodyGivesMoreThanTheyHave(t *testing.T) { // SYSTEM I3, I4
 		{"an admin demotes the owner", admin, owner, identity.RoleGuest, layer.GateAction, layer.Forbidden},
 		{"an admin demotes another admin", admin, second, identity.RoleMember, layer.GateAction, layer.Forbidden},
 		{"a member appoints", member, guest, identity.RoleMember, layer.GateAction, layer.Forbidden},
-		{"an owner appoints in another organization", theirs, member, identity.RoleGuest, layer.Identity, layer.NotFound},
+		{"an owner appoints in another organization", theirs, member, identity.RoleGuest, layer.RLS, layer.NotFound},
 		{"an owner makes an administrator", owner, member, "administrator", layer.RLS, layer.Invalid},
 		{"an owner makes what is no role", owner, member, "king", layer.RLS, layer.Invalid},
 		{"the only owner steps down", owner, owner, identity.RoleMember, layer.RLS, layer.Conflict},
@@ -199,7 +199,7 @@ func TestAnOwnRoleHoldsWhatMayBeGrantedAndNoMore(t *testing.T) { // SYSTEM I3, I
 	change(t, w, `update identity.membership set scopes = array['audit:read'] where id = $1`, member.Principal().Profile())
 	may("audit:read", false)
 	may("members:read", true)
-	isRefused(t, "another organization's owner deletes it", do(t, w, as(t, w, "Globex", identity.RoleOwner), "roles:write", func(tx *rls.Tx) error { return identity.DropRole(tx, id) }), layer.Identity, layer.NotFound)
+	isRefused(t, "another organization's owner deletes it", do(t, w, as(t, w, "Globex", identity.RoleOwner), "roles:write", func(tx *rls.Tx) error { return identity.DropRole(tx, id) }), layer.RLS, layer.NotFound)
 	if err := do(t, w, owner, "roles:write", func(tx *rls.Tx) error { return identity.DropRole(tx, id) }); err != nil {
 		t.Fatal(err)
 	}

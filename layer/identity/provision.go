@@ -40,7 +40,7 @@ func Provision(ctx context.Context, conn *pgx.Conn, organizations map[layer.OrgI
 			return fmt.Errorf("provisioning a person: %w", err)
 		}
 		for _, org := range p.Organizations {
-			if _, err := tx.Exec(ctx, `insert into identity.membership (organization_id, person_id) values ($1, $2) on conflict (organization_id, person_id) do nothing`, org, person); err != nil {
+			if _, err := tx.Exec(ctx, `insert into identity.membership (organization_id, id, person_id) values ($1, redoubt.new_id($1), $2) on conflict (organization_id, person_id) do nothing`, org, person); err != nil {
 				return fmt.Errorf("provisioning a membership: %w", err)
 			}
 		}

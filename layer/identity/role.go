@@ -85,7 +85,7 @@ func (s *Service) Grantable(who layer.Principal) []string {
 
 // AddRole makes a role of the organization's own and returns its id. It needs the scope roles:write, and every scope in it.
 func (s *Service) AddRole(tx *rls.Tx, who layer.Principal, name string, scopes []string) (id string, err error) {
-	id = newID()
+	id = rls.NewID(who.Organization())
 	return id, s.saveRole(tx, who, id, name, scopes, true)
 }
 
@@ -105,20 +105,16 @@ func (s *Service) saveRole(tx *rls.Tx, who layer.Principal, id, name string, sco
 	if scopes == nil {
 		scopes = []string{}
 	}
-	return found(rls.One[bool](tx, saveRole, id, name, scopes, made))
+	return found(rls.One[bool](tx, saveRole, rowID(id), name, scopes, made))
 }
 
 // DropRole deletes a role, and takes it from all who have it.
-func DropRole(tx *rls.Tx, id string) error { return found(rls.One[bool](tx, dropRole, id)) }
+func DropRole(tx *rls.Tx, id string) error { return found(rls.One[bool](tx, dropRole, rowID(id))) }
 
 // Appoint gives a member a role, and one of the organization's own or "". It needs the scope roles:write. Owners decide about everybody;
 // others about members and guests, and give nothing that they do not have.
 func Appoint(tx *rls.Tx, member layer.ProfileID, role Role, own string) error {
-	var custom *string
-	if own != "" {
-		custom = &own
-	}
-	return found(rls.One[bool](tx, appoint, member, string(role), custom))
+	return found(rls.One[bool](tx, appoint, member, string(role), optional(own)))
 }
 
 // TransferOwnership makes another active member an owner in place of the caller, who becomes an admin.

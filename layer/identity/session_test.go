@@ -255,7 +255,7 @@ func TestStoppingAMemberIsTheirOwnOrganizationsBusiness(t *testing.T) { // SYSTE
 		_, err := action.Do(t.Context(), w.DB, who, "members:write", func(tx *action.Tx) (int, error) { return 0, identity.SetMemberActive(tx.Tx, member, active) })
 		return err
 	}
-	refused(t, set(other.Principal(), bob.Principal().Profile(), false), layer.NotFound)
+	isRefused(t, "another organization's administrator", set(other.Principal(), bob.Principal().Profile(), false), layer.RLS, layer.NotFound)
 	living(t, w, bob.Session(), true)
 	if err := set(boss.Principal(), bob.Principal().Profile(), false); err != nil {
 		t.Fatal(err)

@@ -105,7 +105,7 @@ func (s *Service) sealTrust(org layer.OrgID, t Trust) []byte {
 func Trusts(asker rls.Asker) ([]Trust, error) { return rls.All[Trust](asker, trusts) }
 
 // RevokeTrust ends a trust of the caller's organization; from the next statement on, no token that was given for it opens anything.
-func RevokeTrust(tx *rls.Tx, id string) error { return found(rls.One[bool](tx, endTrust, id)) }
+func RevokeTrust(tx *rls.Tx, id string) error { return found(rls.One[bool](tx, endTrust, rowID(id))) }
 
 type trustRow struct {
 	Trust

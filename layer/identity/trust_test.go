@@ -26,7 +26,7 @@ func TestATrustIsItsOrganizationsAlone(t *testing.T) { // SYSTEM I9, A5
 		_, err := action.Do(t.Context(), w.DB, who, "machines:write", func(tx *action.Tx) (int, error) { return 0, identity.RevokeTrust(tx.Tx, made.ID) })
 		return err
 	}
-	refused(t, end(globex), layer.NotFound)
+	isRefused(t, "another organization's administrator", end(globex), layer.RLS, layer.NotFound)
 	if list, err := identity.Trusts(w.DB.As(t.Context(), globex)); err != nil || len(list) != 0 {
 		t.Errorf("another organization sees %v %v", list, err)
 	}

@@ -3,7 +3,8 @@
 //
 // The application's role has no authority of its own. Every transaction presents the caller's own credential to the database,
 // which looks it up, and keeps what it found until that transaction ends, where only it can write; forced policies on every tenant
-// table ask for it. SQL here never names an organization to filter by: the database knows who asks.
+// table ask for it. SQL here never names an organization to filter by: the database knows who asks. What comes back is looked at once more:
+// an id says whose it is, and the Principal says who asks (whose.go).
 //
 // # What it assumes has failed
 //
@@ -13,19 +14,21 @@
 // # What it stops
 //
 // Reading, changing, counting or referring to a row of another organization; acting with a credential that is revoked, expired
-// or of a deactivated member, from the next statement on; changing a context, or using one in another transaction.
+// or of a deactivated member, from the next statement on; changing a context, or using one in another transaction. And where a table's
+// policies are off, or the context is wrong: an answer with an id of another organization, and a change that names one.
 //
 // # What it does not stop
 //
 // A caller from doing what their own organization and scopes allow. Whoever can type arbitrary statements, and not only an
 // expression, from reading estimates that EXPLAIN and the size of a table give, from locking tables that they may write, and from
 // leaving a prepared statement on a connection: constant SQL and the extended protocol keep them from it. Somebody who holds the
-// living credentials of callers, the superuser, or the disk.
+// living credentials of callers, the superuser, or the disk. Ids tell only for what they are in: not for a count or a text, nor for rows
+// whose ids were made outside a context (docs/decisions/0042-an-id-says-whose-it-is.md).
 //
 // # How it is knocked out in a drill
 //
 // The floor policy is dropped, or row level security disabled, on a table of the disposable copy; or the application connects
-// as the tables' owner without FORCE.
+// as the tables' owner without FORCE. Apart from that, every id is taken for the caller's own.
 //
 // # Example
 //

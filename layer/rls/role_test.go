@@ -290,7 +290,7 @@ func TestAnEndpointIsNobodyAndDeliversToItsOrganization(t *testing.T) { // SYSTE
 		_, err := action.Do(t.Context(), w.DB, as, "endpoints:write", func(tx *action.Tx) (bool, error) { return true, identity.RevokeEndpoint(tx.Tx, id) })
 		return err
 	}
-	refused(t, revoke(w.Administrator("Acme").Principal()), layer.Identity, layer.NotFound)
+	refused(t, revoke(w.Administrator("Acme").Principal()), layer.RLS, layer.NotFound)
 	if list, err := identity.Endpoints(w.DB.As(t.Context(), w.Administrator("Acme").Principal())); err != nil || len(list) > 0 {
 		t.Errorf("another organization sees %v, %v", list, err)
 	}

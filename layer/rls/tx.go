@@ -90,6 +90,9 @@ func (tx *Tx) ask(sql string, args []any, scan func(pgx.Rows) error) error {
 	return refuse(err)
 }
 
+// NewID makes an id for a row that this transaction is going to write, as redoubt.new_id does in the database.
+func (tx *Tx) NewID() string { return tx.whose.newID() }
+
 // maxQueued bounds the statements that wait for the commit.
 const maxQueued = 100
 

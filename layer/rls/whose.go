@@ -51,12 +51,13 @@ func (t tag) admits(id [16]byte) bool {
 	return !says || t.known && [4]byte(id[:4]) == t.bytes
 }
 
-// NewID makes an id for a row of org, for programs that have to know it before the database does. Nothing is kept out by its being
-// hard to guess, though 90 bits of it are random.
-func NewID(org layer.OrgID) string {
+// NewID makes an id for a row of org, for programs that have to know it before the database does and have no Tx: Tx.NewID. Nothing is
+// kept out by its being hard to guess, though 90 bits of it are random.
+func NewID(org layer.OrgID) string { return tagOf(org).newID() }
+
+func (t tag) newID() string {
 	var id [16]byte
 	rand.Read(id[:])
-	t := tagOf(org)
 	copy(id[:], t.bytes[:])
 	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
 	x := hex.EncodeToString(id[:])

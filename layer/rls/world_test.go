@@ -27,7 +27,7 @@ var notes = redoubt.App{
 CREATE SCHEMA app;
 CREATE TABLE app.note (
   organization_id uuid NOT NULL,
-  id              uuid NOT NULL DEFAULT gen_random_uuid(),
+  id              uuid NOT NULL DEFAULT redoubt.new_id(),
   author_id       uuid DEFAULT redoubt.profile(),
   body            text NOT NULL CHECK (length(body) BETWEEN 1 AND 100),
   slug            varchar(20),
@@ -37,7 +37,7 @@ CREATE TABLE app.note (
 );
 CREATE TABLE app.reply (
   organization_id uuid NOT NULL,
-  id              uuid NOT NULL DEFAULT gen_random_uuid(),
+  id              uuid NOT NULL DEFAULT redoubt.new_id(),
   note_id         uuid NOT NULL,
   PRIMARY KEY (organization_id, id),
   FOREIGN KEY (organization_id, note_id) REFERENCES app.note (organization_id, id) ON DELETE CASCADE

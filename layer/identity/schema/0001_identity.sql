@@ -83,7 +83,7 @@ create table identity.session (
 create index on identity.session (person_id);
 
 create table identity.api_key (
-  id              uuid        primary key default gen_random_uuid(),
+  id              uuid        primary key default redoubt.new_id(),
   hash            bytea       not null unique check (length(hash) = 32),
   organization_id uuid        not null,
   profile_id      uuid        not null,

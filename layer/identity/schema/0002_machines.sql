@@ -4,7 +4,7 @@ set role redoubt_keys;
 
 -- An endpoint belongs to its organization and not to whoever made it: it delivers when they have gone.
 create table identity.endpoint (
-  id              uuid        primary key default gen_random_uuid(),
+  id              uuid        primary key default redoubt.new_id(),
   hash            bytea       not null unique check (length(hash) = 32),
   organization_id uuid        not null references identity.organization,
   made_by         uuid, -- a profile; null once they have been deleted
@@ -20,7 +20,7 @@ create index on identity.endpoint (organization_id, made_by);
 
 -- A job grant lets the worker act once, for whoever enqueued the job, with no more than they had.
 create table identity.job_grant (
-  id              uuid        primary key default gen_random_uuid(),
+  id              uuid        primary key default redoubt.new_id(),
   hash            bytea       not null unique check (length(hash) = 32),
   organization_id uuid        not null references identity.organization,
   profile_id      uuid, -- null for an endpoint's

@@ -38,7 +38,7 @@ end $$;
 -- A role of an organization's own adds scopes to what its bearer's role has.
 create table identity.organization_role (
   organization_id uuid        not null references identity.organization,
-  id              uuid        not null default gen_random_uuid(),
+  id              uuid        not null default redoubt.new_id(),
   name            text        not null check (length(name) between 1 and 50 and name = btrim(name) and name !~ '[[:cntrl:]]'
                                 and lower(name) not in ('owner', 'admin', 'administrator', 'member', 'guest')),
   scopes          text[]      not null check (cardinality(scopes) <= 100),
@@ -215,7 +215,7 @@ begin
     profile_id := c.id;
     happened := null;
     if c.id is null and c.takes then
-      insert into identity.membership (organization_id, person_id, role, admitted) values (c.org, who, c.mapped, c.group_name)
+      insert into identity.membership (organization_id, id, person_id, role, admitted) values (c.org, redoubt.new_id(c.org), who, c.mapped, c.group_name)
         on conflict on constraint membership_organization_id_person_id_key do nothing returning id into profile_id;
       happened := case when profile_id is not null then 'member.admitted' end;
     elsif c.admitted is null then
@@ -286,7 +286,7 @@ begin
   update identity.invitation x set accepted_at = now(), accepted_as = verified where x.id = i.id;
   profile_id := m.id;
   if m.id is null then
-    insert into identity.membership (organization_id, person_id, role, custom_role, appointed) values (i.organization_id, who, i.role, i.custom_role, true)
+    insert into identity.membership (organization_id, id, person_id, role, custom_role, appointed) values (i.organization_id, redoubt.new_id(i.organization_id), who, i.role, i.custom_role, true)
       returning id into profile_id;
   elsif outcome = 'accepted' then
     update identity.membership x set active = true, lapsed_at = null, admitted = null, appointed = true, role = i.role, custom_role = i.custom_role
@@ -314,7 +314,7 @@ begin
     raise exception 'redoubt: twenty organizations of one owner are enough' using errcode = 'RD429';
   end if;
   insert into identity.organization (name) values (found_organization.name) returning id into organization_id;
-  insert into identity.membership (organization_id, person_id, role, appointed) values (organization_id, founder, 'owner', true) returning id into profile_id;
+  insert into identity.membership (organization_id, id, person_id, role, appointed) values (organization_id, redoubt.new_id(organization_id), founder, 'owner', true) returning id into profile_id;
 end $$;
 
 grant execute on function identity.readmit(uuid, text, text[]), identity.show_invitation(bytea), identity.accept_invitation(bytea, uuid, text, text),

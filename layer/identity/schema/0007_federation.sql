@@ -5,7 +5,7 @@ set role redoubt_keys;
 -- A trust: whoever an issuer calls by a subject that fits may act for the organization, with these scopes. It belongs to the
 -- organization and not to whoever made it, as an endpoint does. The application seals it (mac): a row that was changed is not believed.
 create table identity.federation (
-  id              uuid        primary key default gen_random_uuid(),
+  id              uuid        primary key default redoubt.new_id(),
   organization_id uuid        not null references identity.organization,
   made_by         uuid, -- a profile; null once they have been deleted
   name            text        not null check (length(name) between 1 and 100),

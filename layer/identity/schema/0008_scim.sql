@@ -18,7 +18,7 @@ create table identity.scim_endpoint (
 
 create table identity.scim_user (
   organization_id uuid        not null references identity.organization,
-  id              uuid        not null default gen_random_uuid(),
+  id              uuid        not null default redoubt.new_id(),
   profile_id      uuid, -- the membership; null until the first sign-in
   issuer          text        not null check (length(issuer) between 1 and 500),
   user_name       text        not null check (length(user_name) between 1 and 320),
@@ -44,7 +44,7 @@ create index on identity.scim_user (issuer, lower(user_name)) where profile_id i
 
 create table identity.scim_group (
   organization_id uuid        not null references identity.organization,
-  id              uuid        not null default gen_random_uuid(),
+  id              uuid        not null default redoubt.new_id(),
   display_name    text        not null check (length(display_name) between 1 and 255),
   external_id     text        check (length(external_id) between 1 and 255),
   created_at      timestamptz not null default clock_timestamp(),
@@ -488,8 +488,8 @@ begin
     elsif not u.active and exists (select from identity.membership m where m.organization_id = u.organization_id and m.id = member and m.role = 'owner') then
       continue; -- only their own provider's next word may stop an owner, by scim_set_active
     elsif member is null then
-      insert into identity.membership (organization_id, person_id, role, custom_role, active)
-      select u.organization_id, who, b.role, b.custom_role, u.active from identity.scim_role(u.organization_id, u.id) b returning id into member;
+      insert into identity.membership (organization_id, id, person_id, role, custom_role, active)
+      select u.organization_id, redoubt.new_id(u.organization_id), who, b.role, b.custom_role, u.active from identity.scim_role(u.organization_id, u.id) b returning id into member;
     elsif not u.active then
       update identity.membership m set active = false where m.organization_id = u.organization_id and m.id = member and m.active;
       update identity.session s set revoked_at = now() where s.organization_id = u.organization_id and s.profile_id = member and s.revoked_at is null;

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	overdue   = `select content::text as content_id, names from files.overdue($1)`
+	overdue   = `select content as content_id, names from files.overdue($1)`
 	forgotten = `select files.forgotten($1)`
 )
 
@@ -29,7 +29,7 @@ const (
 // can ask for, and the next one takes it along: a caller may pass over its error.
 func (f *Files) Sweep(ctx context.Context, who layer.Principal) (int, error) {
 	type row struct {
-		ContentID string
+		ContentID ID
 		Names     []string
 	}
 	var doomed []row
@@ -40,7 +40,7 @@ func (f *Files) Sweep(ctx context.Context, who layer.Principal) (int, error) {
 	if err != nil || len(doomed) == 0 {
 		return 0, err
 	}
-	var gone []string
+	var gone []ID
 	var faults []error
 	for _, content := range doomed {
 		if err := f.remove(ctx, who, content.Names); err != nil {
