@@ -90,14 +90,17 @@ func (p Program) drill(ctx context.Context, f flags.Flags, stdout, stderr io.Wri
 		said = stderr
 	}
 	width, color := terminal(said)
-	picture.Terminal(said, r, width, color)
+	if err := picture.Terminal(said, r, width, color); err != nil {
+		return 0, err
+	}
 	return verdict(r), write(r, f, stdout)
 }
 
 // run builds the program and drills it, in a folder of which nothing is left.
 func (p Program) run(ctx context.Context, f flags.Flags, stderr io.Writer) (r *report.Report, err error) {
-	progress := picture.NewProgress(stderr, isTerminal(stderr))
-	defer progress.Close()
+	width, color := terminal(stderr)
+	progress := picture.NewProgress(stderr, width, color)
+	defer progress.End()
 	work, err := target.Work()
 	if err != nil {
 		return nil, err
@@ -185,7 +188,7 @@ func write(r *report.Report, f flags.Flags, stdout io.Writer) error {
 	put(f.JSON, func() ([]byte, error) { return asJSON(r) })
 	put(f.SVG, func() ([]byte, error) { return picture.SVG(r), nil })
 	put(f.PairsSVG, func() ([]byte, error) { return picture.PairsSVG(r), nil })
-	put(f.HTML, func() ([]byte, error) { return picture.HTML(r) })
+	put(f.HTML, func() ([]byte, error) { return picture.HTML(r), nil })
 	if f.Docs != "" {
 		faults = append(faults, document(r, f.Docs, put))
 	}
@@ -203,9 +206,9 @@ func document(r *report.Report, docs string, put func(string, func() ([]byte, er
 		return err
 	}
 	put(filepath.Join(docs, "drill.md"), func() ([]byte, error) { return picture.Markdown(r), nil })
-	put(filepath.Join(docs, "images", "drill.svg"), func() ([]byte, error) { return picture.SVG(r), nil })
+	put(filepath.Join(docs, filepath.FromSlash(picture.MatrixFile)), func() ([]byte, error) { return picture.SVG(r), nil })
 	if len(r.Pairs) > 0 {
-		put(filepath.Join(docs, "images", "drill-pairs.svg"), func() ([]byte, error) { return picture.PairsSVG(r), nil })
+		put(filepath.Join(docs, filepath.FromSlash(picture.PairsFile)), func() ([]byte, error) { return picture.PairsSVG(r), nil })
 	}
 	readme := filepath.Join(filepath.Dir(filepath.Clean(docs)), "README.md")
 	put(readme, func() ([]byte, error) {
@@ -218,15 +221,10 @@ func document(r *report.Report, docs string, put func(string, func() ([]byte, er
 	return nil
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
 // terminal is how wide the reader's is, and whether it shows colour; 0 for what is no terminal.
 func terminal(w io.Writer) (width int, color bool) {
 	f, ok := w.(*os.File)
-	if !ok || !isTerminal(w) {
+	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0, false
 	}
 	width, _, err := term.GetSize(int(f.Fd()))

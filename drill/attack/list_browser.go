@@ -1,3 +1,9 @@
 package attack
 
-func browser() []Attack { return nil }
+func browser() []Attack {
+	return []Attack{
+		scriptInAPost(), scriptPutIntoTheDatabase(), linkThatIsAScript(), scriptInAComment(), scriptInAName(), scriptInTheNameOfAFile(), scriptInWhatWasTyped(),
+		cookieReadByAScript(), formThatTakesTheToken(), baseThatMovesThePage(), styleThatReadsTheToken(), pictureThatCountsReaders(), frameInAPost(), readerLedAway(),
+		addressToldToAnotherSite(), windowLeftBehind(), commentByAnotherSitesForm(), commentByAnotherSitesScript(), clickInAHiddenFrame(), pictureSeenByAnotherSite(),
+	}
+}

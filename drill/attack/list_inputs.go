@@ -1,3 +1,8 @@
 package attack
 
-func inputs() []Attack { return nil }
+func inputs() []Attack {
+	return []Attack{
+		serviceInside(), wordsThatRunBackwards(), nameWithoutEnd(),
+		scriptInADrawing(), pageInADocument(), pageInAPortrait(), scriptInATextFile(), bombOfPixels(), placeInAPhotograph(), fileOfAnotherOrganization(),
+	}
+}

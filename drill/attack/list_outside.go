@@ -1,3 +1,8 @@
 package attack
 
-func outside() []Attack { return nil }
+func outside() []Attack {
+	return []Attack{
+		postFromTheStreet(), shutPathByAnotherSpelling(), requestBehindAnother(), requestAtTheApplicationsPort(), requestsByAFalseConnector(),
+		addressInTheTrail(), identityByHeader(), visitorByALinkToSignIn(), postByALink(),
+	}
+}

@@ -1,3 +1,12 @@
 package attack
 
-func people() []Attack { return nil }
+func people() []Attack {
+	return []Attack{
+		postWithoutASession(),
+		sessionAfterSignOut(), sessionOfAStoppedMember(), sessionAfterItsEnd(), sessionFromAnotherPlace(), sessionPlantedBeforeSignIn(),
+		sessionByAStolenCode(), sessionByAForgedLogout(), sessionEndedByAnother(), browserByTheAttackersSignIn(),
+		organizationBySigningInAgain(), organizationUninvited(), organizationBySwitching(), invitationOfSomebodyElse(),
+		membersByAnothersDirectory(), memberWithoutAProof(), administrationByRewrittenClaims(), administratorsPageByAnotherSpelling(),
+		machineWithoutASignature(),
+	}
+}

@@ -6,16 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -23,70 +17,66 @@ const module = "github.com/redoubt-dev/redoubt"
 
 // A BuildConfig says what is built.
 type BuildConfig struct {
-	Program string // the import path of the program's main package
+	Program string // the import path of the program's main package; required
 	Dir     string // a folder of the program's module; zero is the current one
-	Work    string // an empty folder for the source and what is made of it
-	Units   []Unit // whose cuts are put in
-	Say     func(string)
+	Work    string // an empty folder for the source and what is made of it; required
+	Units   []Unit // whose cuts are put in; none leaves the source as it is
 }
 
 // Build makes a copy of Redoubt's source in Work, puts the cuts in, and builds the program from it. Nothing outside of Work changes.
 // Where this copy of the program finds a file of its own name with ".out" at its end, it leaves out the units that the file names,
-// one to a line, and notes in a file that ends in ".used" those that it was asked for (see Out).
+// one to a line, and notes in a file that ends in ".used" those that it was asked for.
 func Build(ctx context.Context, c BuildConfig) (program string, err error) {
+	if c.Program == "" || c.Work == "" {
+		return "", errors.New("building the copy: Program and Work are required")
+	}
 	found, err := find(ctx, c.Dir)
 	if err != nil {
 		return "", err
 	}
 	source := filepath.Join(c.Work, "source")
 	if err := copySource(found.Dir, source); err != nil {
-		return "", err
+		return "", fmt.Errorf("copying the source: %w", err)
 	}
 	if err := cut(source, c.Units); err != nil {
-		return "", err
+		return "", fmt.Errorf("cutting the source: %w", err)
+	}
+	at, mod := source, filepath.Join(source, "go.mod")
+	if !found.Main { // the program belongs to another module, which needs Redoubt
+		at, mod = c.Dir, filepath.Join(c.Work, "go.mod")
+		if err := replaced(ctx, found.program, mod, source); err != nil {
+			return "", err
+		}
 	}
 	program = filepath.Join(c.Work, "redoubt")
-	args := []string{"build", "-trimpath", "-o", program}
-	at := source
-	if !found.Main { // the program belongs to another module, which needs Redoubt
-		if at, err = filepath.Abs(c.Dir); err != nil {
-			return "", err
-		}
-		mod := filepath.Join(c.Work, "go.mod")
-		if err := replaced(found.Main0, mod, source); err != nil {
-			return "", err
-		}
-		args = append(args, "-modfile="+mod)
-	}
-	out, err := run(ctx, at, append(args, c.Program)...)
-	if err != nil {
-		return "", fmt.Errorf("building the copy: %w\n%s", err, out)
+	if _, err := run(ctx, at, "build", "-mod=mod", "-modfile="+mod, "-buildvcs=false", "-trimpath", "-o", program, c.Program); err != nil {
+		return "", fmt.Errorf("building the copy: %w", err)
 	}
 	return program, nil
 }
 
+// A goModule is where Redoubt's source is, by the go command's word: of a module that is replaced, where the replacement is.
 type goModule struct {
-	Dir   string
-	GoMod string
-	Main  bool
-	Main0 string `json:"-"` // the go.mod of the main module
+	Dir     string
+	Main    bool   // it is the program's own
+	program string // the go.mod of the program's module, if it is another
 }
 
 // find asks the go command where Redoubt's source is.
 func find(ctx context.Context, dir string) (m goModule, err error) {
-	out, err := run(ctx, dir, "list", "-m", "-json", module)
+	out, err := run(ctx, dir, "list", "-mod=readonly", "-m", "-json", module)
 	if err != nil {
-		return m, fmt.Errorf("looking for Redoubt's source: %w\n%s", err, out)
+		return m, fmt.Errorf("looking for Redoubt's source: %w", err)
 	}
 	if err := json.Unmarshal(out, &m); err != nil || m.Dir == "" {
-		return m, errors.New("the go command does not say where Redoubt's source is; run `go mod download`")
+		return m, errors.New("looking for Redoubt's source: the go command does not say where it is; run `go mod download`")
 	}
 	if !m.Main {
 		out, err := run(ctx, dir, "env", "GOMOD")
 		if err != nil {
-			return m, err
+			return m, fmt.Errorf("looking for the program's module: %w", err)
 		}
-		m.Main0 = strings.TrimSpace(string(out))
+		m.program = strings.TrimSpace(string(out))
 	}
 	return m, nil
 }
@@ -95,31 +85,38 @@ func find(ctx context.Context, dir string) (m goModule, err error) {
 func run(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return stderr.Bytes(), err
+		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
 	}
 	return out, nil
 }
 
-// replaced writes the program's go.mod, and go.sum, with Redoubt's source in place of the module that was downloaded.
-func replaced(original, mod, source string) error {
-	text, err := os.ReadFile(original)
-	if err != nil {
-		return err
+// replaced writes the program's go.mod, and go.sum, with the copied source in place of Redoubt, wherever that was taken from. What else
+// it replaces stays where it is: the go command reads such paths from the folder of the module and not of this file.
+func replaced(ctx context.Context, original, mod, source string) error {
+	for _, ending := range []string{".mod", ".sum"} {
+		text, err := os.ReadFile(strings.TrimSuffix(original, ".mod") + ending)
+		if errors.Is(err, fs.ErrNotExist) && ending == ".sum" {
+			continue // it needs nothing but what lies on this machine
+		}
+		if err == nil {
+			err = os.WriteFile(strings.TrimSuffix(mod, ".mod")+ending, text, 0o600)
+		}
+		if err != nil {
+			return fmt.Errorf("copying the program's requirements: %w", err)
+		}
 	}
-	sum, err := os.ReadFile(strings.TrimSuffix(original, ".mod") + ".sum")
-	if err != nil {
-		return err
+	if _, err := run(ctx, filepath.Dir(mod), "mod", "edit", "-replace="+module+"="+source, mod); err != nil {
+		return fmt.Errorf("replacing Redoubt's source: %w", err)
 	}
-	text = append(text, fmt.Sprintf("\nreplace %s => %s\n", module, source)...)
-	return errors.Join(os.WriteFile(mod, text, 0o600), os.WriteFile(strings.TrimSuffix(mod, ".mod")+".sum", sum, 0o600))
+	return nil
 }
 
-// copySource copies what a build needs.
+// copySource copies what a build needs. What is read-only, as in the module cache, is not so in the copy.
 func copySource(from, to string) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -130,7 +127,7 @@ func copySource(from, to string) error {
 			return err
 		}
 		switch {
-		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules" || name != "." && strings.HasPrefix(d.Name(), ".")):
+		case d.IsDir() && name != "." && (d.Name() == "testdata" || d.Name() == "node_modules" || strings.HasPrefix(d.Name(), ".")):
 			return fs.SkipDir
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(to, name), 0o700)
@@ -144,194 +141,3 @@ func copySource(from, to string) error {
 		return os.WriteFile(filepath.Join(to, name), text, 0o600)
 	})
 }
-
-// place is one function of the source.
-type place struct{ pkg, fn string }
-
-// cut puts the cuts into the source. A function that is not there is an error: a knock-out that cuts nothing knocks nothing out.
-func cut(source string, units []Unit) error {
-	wanted := map[place]string{}
-	imports := map[place][]string{}
-	for _, u := range units {
-		for _, c := range u.Cuts {
-			at := place{c.Package, c.Func}
-			wanted[at] += fmt.Sprintf(" if knockedout.Out(%q) { %s };", u.Name, c.Body)
-			imports[at] = append(imports[at], c.Imports...)
-		}
-	}
-	packages := map[string]bool{}
-	for at := range wanted {
-		packages[at.pkg] = true
-	}
-	for _, pkg := range slices.Sorted(maps.Keys(packages)) {
-		if err := cutPackage(source, pkg, wanted, imports); err != nil {
-			return err
-		}
-	}
-	for at := range wanted {
-		return fmt.Errorf("there is no function %s in %s to be cut", at.fn, at.pkg)
-	}
-	dir := filepath.Join(source, "internal", "knockedout")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "knockedout.go"), []byte(knockedout), 0o600)
-}
-
-func cutPackage(source, pkg string, wanted map[place]string, imports map[place][]string) error {
-	files, err := filepath.Glob(filepath.Join(source, filepath.FromSlash(pkg), "*.go"))
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		changed, err := cutFile(file, text, pkg, wanted, imports)
-		if err != nil {
-			return fmt.Errorf("cutting: %w", err)
-		}
-		if err := os.WriteFile(file, changed, 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// cutFile puts in what is wanted in this file, and takes it off the list.
-func cutFile(name string, text []byte, pkg string, wanted map[place]string, imports map[place][]string) ([]byte, error) {
-	set := token.NewFileSet()
-	parsed, err := parser.ParseFile(set, name, text, 0)
-	if err != nil {
-		return nil, err
-	}
-	insert := map[int]string{}
-	need := map[string]bool{}
-	for _, d := range parsed.Decls {
-		fn, ok := d.(*ast.FuncDecl)
-		if !ok || fn.Body == nil {
-			continue
-		}
-		at := place{pkg, funcName(fn)}
-		body, ok := wanted[at]
-		if !ok {
-			continue
-		}
-		insert[set.Position(fn.Body.Lbrace).Offset+1] += body
-		need[module+"/internal/knockedout"] = true
-		for _, path := range imports[at] {
-			need[path] = true
-		}
-		delete(wanted, at)
-	}
-	if len(insert) == 0 {
-		return text, nil
-	}
-	for _, spec := range parsed.Imports {
-		if path, err := strconv.Unquote(spec.Path.Value); err == nil && spec.Name == nil {
-			delete(need, path)
-		}
-	}
-	for _, path := range slices.Sorted(maps.Keys(need)) {
-		insert[set.Position(parsed.Name.End()).Offset] += fmt.Sprintf("; import %q", path)
-	}
-	return spliced(text, insert), nil
-}
-
-// funcName is Name, or Type.Name for a method.
-func funcName(fn *ast.FuncDecl) string {
-	if fn.Recv == nil || len(fn.Recv.List) != 1 {
-		return fn.Name.Name
-	}
-	t := fn.Recv.List[0].Type
-	if star, ok := t.(*ast.StarExpr); ok {
-		t = star.X
-	}
-	if generic, ok := t.(*ast.IndexExpr); ok {
-		t = generic.X
-	}
-	if id, ok := t.(*ast.Ident); ok {
-		return id.Name + "." + fn.Name.Name
-	}
-	return fn.Name.Name
-}
-
-// spliced puts texts in at offsets.
-func spliced(text []byte, insert map[int]string) []byte {
-	var out bytes.Buffer
-	last := 0
-	for _, at := range slices.Sorted(maps.Keys(insert)) {
-		out.Write(text[last:at])
-		out.WriteString(insert[at])
-		last = at
-	}
-	out.Write(text[last:])
-	return out.Bytes()
-}
-
-// knockedout is the package that the copy has and no other program: which units are out.
-const knockedout = `// Package knockedout belongs to a disposable copy that a drill attacks. It is in no repository and in no release.
-package knockedout
-
-import (
-	"net"
-	"net/http"
-	"os"
-	"strings"
-	"sync"
-)
-
-var (
-	self, _ = os.Executable()
-	out     = read()
-	noted   sync.Map
-)
-
-func read() map[string]bool {
-	all := map[string]bool{}
-	text, err := os.ReadFile(self + ".out")
-	if err != nil {
-		return all
-	}
-	for _, unit := range strings.Fields(string(text)) {
-		all[unit] = true
-	}
-	return all
-}
-
-// Out reports whether a unit is out, and notes, once, that it was missed.
-func Out(unit string) bool {
-	if !out[unit] {
-		return false
-	}
-	if _, again := noted.LoadOrStore(unit, true); !again {
-		Note(".used", unit)
-	}
-	return true
-}
-
-// Note adds a line to the file beside the program that ends so.
-func Note(ending, line string) {
-	f, err := os.OpenFile(self+ending, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return
-	}
-	f.WriteString(line + "\n")
-	f.Close()
-}
-
-var listening sync.Once
-
-// Listen serves h on a port of this machine, which nobody but a drill would have opened, and notes its address.
-func Listen(h http.Handler) {
-	listening.Do(func() {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return
-		}
-		Note(".port", l.Addr().String())
-		go http.Serve(l, h)
-	})
-}
-`

@@ -38,10 +38,13 @@ type Cut struct {
 	Imports []string // paths that Body needs and the file does not import
 }
 
-// A Place is a running copy, as far as a proof needs it.
+// A Place is a running copy, as far as a proof needs it. Package target has one, and says there who can ask.
 type Place interface {
-	Admin() *pgx.Conn                                                                                                                           // the copy's superuser
-	Ask(ctx context.Context, who, method, path string, form map[string]string) (status int, header map[string][]string, body string, err error) // who is a name such as "bob", or "" for nobody
+	Admin() *pgx.Conn // the copy's superuser
+	Ask(ctx context.Context, who, method, path string, form map[string]string, header ...string) (status int, answer map[string][]string, body string, err error)
+	Send(ctx context.Context, who, method, path, kind string, content []byte) (status int, answer map[string][]string, body string, err error)
+	Connect(ctx context.Context, role, secret string) (*pgx.Conn, error) // as one of the database's roles, with a password of the copy's
+	Missed() []string                                                    // units that are out and were asked for
 }
 
 // Units are all of them: layers in the order in which a request meets them, then common causes.

@@ -88,3 +88,13 @@ type Pair struct {
 	B       string   `json:"b"`
 	Attacks []string `json:"attacks"` // that did harm then, and with neither alone
 }
+
+// An Event tells, while a drill goes on, that one configuration is done.
+type Event struct {
+	Configuration string        // "everything in place", "without rls/floor", "rls/floor alone", "without rls/floor and rls/require"
+	Done, Total   int           // configurations; Total grows as more turn out to be needed
+	Runs          int           // attacks that were carried out so far
+	Harm          []string      // names of the attacks that did harm there
+	Faults        []string      // what went wrong there, in sentences
+	Took          time.Duration // from the start of the copy to its end
+}

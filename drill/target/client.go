@@ -13,6 +13,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -72,8 +73,8 @@ func (c *Client) Get(ctx context.Context, path string) (Answer, error) {
 	return c.Ask(ctx, http.MethodGet, path, nil)
 }
 
-// Ask sends one request: nothing, url.Values as a form with the token of our pages, a *Body as it is, anything else as JSON. An error says that no
-// answer came.
+// Ask sends one request: nothing, url.Values as a form with the token of our pages, a *Body as it is, anything else as JSON, as a script of
+// our pages does. An error says that no answer came.
 func (c *Client) Ask(ctx context.Context, method, path string, body any) (Answer, error) {
 	r, err := c.Request(ctx, method, path, body)
 	if err != nil {
@@ -97,7 +98,7 @@ func (c *Client) Request(ctx context.Context, method, path string, body any) (*h
 		if token := c.token(ctx); token != "" && !body.Has(tokenField) {
 			body[tokenField] = []string{token}
 		}
-		content, kind = []byte(body.Encode()), "application/x-www-form-urlencoded"
+		content, kind = []byte(body.Encode()), formType
 	case *Body:
 		content, kind = body.Content, body.Type
 	default:
@@ -125,6 +126,9 @@ func (c *Client) Request(ctx context.Context, method, path string, body any) (*h
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	if method != http.MethodGet && method != http.MethodHead {
 		r.Header.Set("Origin", c.copy.Origin)
+	}
+	if _, asItIs := body.(*Body); !asItIs && kind != formType {
+		c.script(r)
 	}
 	return r, nil
 }
@@ -163,7 +167,21 @@ func (c *Client) note(r *http.Request, answer string) {
 	}
 }
 
-const tokenField = "_token"
+const (
+	tokenField  = "_token"
+	tokenHeader = "X-Redoubt-Token"
+	formType    = "application/x-www-form-urlencoded"
+)
+
+// script adds what a script of our pages sends along with what it changes; forms have the token in a field.
+func (c *Client) script(r *http.Request) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || len(c.Cookies()) == 0 {
+		return
+	}
+	if token := c.token(r.Context()); token != "" {
+		r.Header.Set(tokenHeader, token)
+	}
+}
 
 var tokenInput = regexp.MustCompile(`name="` + tokenField + `" value="([^"]*)"`)
 
@@ -192,30 +210,47 @@ var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"
 
 // SignIn goes to the provider and back, as the person whose address begins so.
 func (c *Client) SignIn(ctx context.Context, who string) error {
-	a, err := c.Follow(ctx, "/profile") // which leads a stranger there
+	back, err := c.Choose(ctx, "/sign-in?return=%2Fprofile", who)
 	if err != nil {
 		return err
+	}
+	a, err := c.Follow(ctx, back)
+	if err != nil {
+		return err
+	}
+	if a.Status != http.StatusOK && !c.signedIn() {
+		return fmt.Errorf("signing %s in: the last answer is %d", who, a.Status)
+	}
+	return nil
+}
+
+// signedIn reports whether the client has a session of the copy's. Whether a page can be shown for it is another question, where what shows
+// pages may be out.
+func (c *Client) signedIn() bool {
+	return slices.ContainsFunc(c.Cookies(), func(k *http.Cookie) bool { return k.Name == "__Host-redoubt" })
+}
+
+// Choose goes where path leads, to the provider, becomes that person there, and returns where the provider leads back to, without going
+// there; "" if the provider does not.
+func (c *Client) Choose(ctx context.Context, path, who string) (back string, err error) {
+	a, err := c.Follow(ctx, path)
+	if err != nil {
+		return "", err
 	}
 	form := url.Values{"subject": {"dev-" + who}, "second_factor": {"yes"}}
 	for _, field := range hidden.FindAllStringSubmatch(a.Body, -1) {
 		form.Set(field[1], html.UnescapeString(field[2]))
 	}
-	choose := &Body{"application/x-www-form-urlencoded", []byte(form.Encode())}
+	choose := &Body{formType, []byte(form.Encode())}
 	r, err := c.Request(ctx, http.MethodPost, c.copy.Issuer+"/choose", choose)
 	if err != nil {
-		return err
+		return "", err
 	}
 	r.Header.Set("Origin", c.copy.Issuer)
 	if a, err = c.Do(r); err != nil {
-		return err
+		return "", err
 	}
-	if a, err = c.Follow(ctx, a.Header.Get("Location")); err != nil {
-		return err
-	}
-	if a.Status != http.StatusOK {
-		return fmt.Errorf("signing %s in: the last answer is %d", who, a.Status)
-	}
-	return nil
+	return a.Header.Get("Location"), nil
 }
 
 // Follow asks for a path, and then for where it leads, until it leads nowhere.

@@ -38,9 +38,16 @@ const (
 // policy is the copy's access policy: who is in the office reaches the application, and from anywhere one may ask what it is.
 const policy = `@id("office")
 @public("from the office's network; the application signs its people on by itself")
-permit (principal, action, resource in Host::"%s")
+permit (principal, action, resource in Host::"%[1]s")
 when { context.network.isInRange(ip("127.0.0.0/28")) };
+
+@id("looks")
+@public("style sheets and scripts, which are in the repository")
+permit (principal, action == Action::"GET", resource in Path::"%[1]s/assets");
 `
+
+// MachineIssuer is whose machines an organization of the copy may trust. Nobody is there: no attack has its keys, and no copy fetches them.
+const MachineIssuer = "https://127.0.0.1:9"
 
 const (
 	startLimit = 60 * time.Second // for a copy to start, on a busy machine
@@ -92,6 +99,9 @@ type Copy struct {
 	admin *pgx.Conn
 	done  chan struct{}
 	err   error // how it ended; read it after done
+
+	asking sync.Mutex
+	asked  map[string]*Client // who is signed in for Ask
 }
 
 // A Person is one of the example, in one organization.
@@ -137,7 +147,8 @@ func (t *Template) start(ctx context.Context, name string, out []knockout.Unit) 
 		return nil, fmt.Errorf("putting the program into the copy: %w", err)
 	}
 	var names strings.Builder
-	args := []string{"up", "--json", "--data-dir", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--listen-http", "127.0.0.1:0"}
+	args := []string{"up", "--json", "--data-dir", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--listen-http", "127.0.0.1:0",
+		"--machine-issuer", MachineIssuer}
 	for _, u := range out {
 		fmt.Fprintln(&names, u.Name)
 	}

@@ -63,8 +63,8 @@ var written = lists{
 		{"command", "internal/devidp"}:                  "runs the development provider, on this machine alone",
 		{"layer/rls", "InsecureSkipVerify"}:             "refuses a connection that has it",
 		{"layer/perimeter/enrol", "InsecureSkipVerify"}: "asks no public authority about the link's ends: VerifyConnection holds them against the deployment's own, and its pins",
-		{"drill", "drill/knockout"}:                    "takes layers out of disposable copies, and tells what came of it",
-		{"drill/target", "drill/knockout"}:             "starts a disposable copy without them",
+		{"drill", "drill/knockout"}:                     "takes layers out of disposable copies, and tells what came of it",
+		{"drill/target", "drill/knockout"}:              "starts a disposable copy without them",
 		{"command", "InsecureRemote"}:                   "hands on what the operator of a connector chose by a flag of that name",
 	},
 	simple: map[use]string{
@@ -89,6 +89,17 @@ var written = lists{
 
 		{"layer/identity/signon", json}: "refuses a token's member that is there twice",
 		{"layer/input", json}:           "refuses duplicate and wrongly spelled members and invalid UTF-8, which the standard decoder takes",
+
+		{"drill", cobra}:                          "reads the command line and writes its help",
+		{"drill", "golang.org/x/term"}:            "tells a person at a terminal from a program",
+		{"drill/flags", "github.com/spf13/pflag"}: "names the drill's flags once, for the two programs that take them",
+		{"drill/target", pgx}:                     "is a thief's connection to a copy's database, and the eyes that see what was done",
+		{"drill/attack", pgx}:                     "types a thief's SQL",
+		{"drill/attack", chromedp}:                "attacks people in a real browser",
+		{"drill/attack", cdproto}:                 "puts a person's cookies into it",
+		{"drill/knockout", pgx}:                   "looks whether what was taken out of a database is out",
+		{"drill/picture", chromedp + forTests}:    "looks at the pictures in a real browser",
+		{"drill/picture", cdproto + forTests}:     "sets the browser's size and colour scheme",
 
 		{"command", cobra}:               "reads the command line and writes its help",
 		{"command", "golang.org/x/term"}: "tells a person at a terminal from a program",

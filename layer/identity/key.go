@@ -81,12 +81,14 @@ type entitlement struct {
 
 type keyRow struct {
 	entitlement
-	Unused  bool // not recorded as used for a minute
-	Unknown bool // not known to be used from this network
+	Role    Role     // its member's, at this moment
+	Custom  []string // what a role of the organization's own adds to that
+	Unused  bool     // not recorded as used for a minute
+	Unknown bool     // not known to be used from this network
 }
 
 const findKey = `
-select k.id, k.organization_id, k.profile_id, k.person_id, k.administrator, k.scopes, k.expires_at, k.mac,
+select k.id, k.organization_id, k.profile_id, k.person_id, k.administrator, k.scopes, k.expires_at, k.mac, m.role, m.scopes as custom,
        coalesce(k.last_used_at < now() - interval '1 minute', true) as unused,
        $2::cidr is not null and not exists (select from identity.api_key_network n where n.api_key_id = k.id and n.network = $2) as unknown
   from identity.api_key k
@@ -137,6 +139,8 @@ func (s *Service) bearer(ctx context.Context, headers []string) (layer.Principal
 			return layer.Principal{}, unavailable("recording the use of a key", err)
 		}
 	}
+	has := s.cfg.Scopes.of(row.Role, row.Custom, row.Administrator) // now: its member may have had another role when they made it
+	row.Scopes = slices.DeleteFunc(row.Scopes, func(scope string) bool { return !slices.Contains(has, scope) })
 	return row.principal("api-key", key), nil
 }
 
