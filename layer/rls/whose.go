@@ -76,16 +76,19 @@ func (t tag) judge(args []any) error {
 }
 
 func (t tag) argument(arg any) bool {
-	switch v := arg.(type) {
+	switch arg.(type) {
 	case nil, string, *string, []string, []byte, bool, int, int32, int64:
 		return true
-	case [16]byte:
-		return t.admits(v)
-	case pgtype.UUIDValuer:
-		id, err := v.UUIDValue()
+	}
+	v := reflect.ValueOf(arg)
+	if v.Kind() == reflect.Pointer && v.IsNil() {
+		return true
+	}
+	if valuer, ok := arg.(pgtype.UUIDValuer); ok {
+		id, err := valuer.UUIDValue()
 		return err != nil || !id.Valid || t.admits(id.Bytes)
 	}
-	return t.value(reflect.ValueOf(arg))
+	return t.value(v)
 }
 
 var text = reflect.TypeFor[string]()
@@ -97,8 +100,19 @@ func (t tag) value(v reflect.Value) bool {
 		id, ok := parseID(v.String())
 		return !ok || v.Type() == text || t.admits(id)
 	case reflect.Pointer:
-		return v.IsNil() || t.argument(v.Elem().Interface())
+		return t.argument(v.Elem().Interface())
 	case reflect.Slice, reflect.Array:
+		return t.list(v)
+	}
+	return true
+}
+
+func (t tag) list(v reflect.Value) bool {
+	switch v.Type().Elem().Kind() {
+	case reflect.Uint8: // bytes, or an id
+		var id [16]byte
+		return v.Kind() != reflect.Array || v.Len() != len(id) || reflect.Copy(reflect.ValueOf(&id).Elem(), v) != len(id) || t.admits(id)
+	case reflect.String, reflect.Pointer, reflect.Interface, reflect.Slice, reflect.Array, reflect.Struct:
 		for i := range v.Len() {
 			if !t.argument(v.Index(i).Interface()) {
 				return false

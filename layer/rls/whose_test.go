@@ -16,8 +16,11 @@ import (
 	"github.com/redoubt-dev/redoubt/layer/rls"
 )
 
-// A noteID is an id as applications have them: of a type of its own.
-type noteID string
+// A noteID is an id as applications have them: of a type of its own. A rawID is one as other packages have them.
+type (
+	noteID string
+	rawID  [16]byte
+)
 
 // open takes the policies from every table of the application, for good: what is left is what the ids say.
 func (h *theft) open(t *testing.T) {
@@ -197,7 +200,7 @@ func named(id string) map[string]any {
 	return map[string]any{
 		"an id": one, "in capitals": noteID(strings.ToUpper(id)), "without hyphens": noteID(bare), "in braces": noteID("{" + id + "}"),
 		"with a hyphen after each four": noteID(strings.Join([]string{bare[:4], bare[4:8], bare[8:12], bare[12:16], bare[16:20], bare[20:24], bare[24:28], bare[28:]}, "-")),
-		"a pointer":                     &one, "a pointer to a pointer": &indirect, "sixteen bytes": raw, "pgtype's": pgtype.UUID{Bytes: raw, Valid: true},
+		"a pointer":                     &one, "a pointer to a pointer": &indirect, "sixteen bytes": raw, "sixteen bytes of a type": rawID(raw), "a list of those": []rawID{raw}, "pgtype's": pgtype.UUID{Bytes: raw, Valid: true},
 		"a pointer to sixteen bytes": &raw, "a pointer to pgtype's": &pgtype.UUID{Bytes: raw, Valid: true},
 		"a list": []noteID{"", one}, "a list of pointers": []*noteID{nil, &one}, "an array": [2]noteID{"", one}, "a list of any": []any{1, nil, one},
 		"a list of lists": [][]noteID{nil, {one}}, "a list of sixteen bytes": [][16]byte{raw}, "pgtype's list": pgtype.FlatArray[pgtype.UUID]{{Bytes: raw, Valid: true}},
@@ -220,7 +223,8 @@ func TestAnIDOfAnotherOrganizationIsNotEvenAskedFor(t *testing.T) { // SYSTEM A4
 			t.Errorf("%s: %d round trips, want none", name, n)
 		}
 	}
-	for name, arg := range map[string]any{"one's own": noteID(h.fill.Replace("{my note}")), "of version 4": noteID("5f0c5bba-3c66-4d2b-9c0e-0a1c0f1d00aa"), "nothing": (*noteID)(nil)} {
+	for name, arg := range map[string]any{"one's own": noteID(h.fill.Replace("{my note}")), "of version 4": noteID("5f0c5bba-3c66-4d2b-9c0e-0a1c0f1d00aa"), "nothing": (*noteID)(nil), "pgtype's nothing": (*pgtype.UUID)(nil),
+		"pgtype's null": pgtype.UUID{}, "no array": (*rawID)(nil)} {
 		if _, err := rls.Do(dave, `select $1::uuid`, arg); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -281,8 +285,8 @@ func TestAChangeOfAnotherOrganizationsRowIsRefused(t *testing.T) { // SYSTEM A5,
 // The database is wrong about who asks, because somebody wrote to it; the Principal is not.
 func TestAContextThatIsWrongShowsInTheIDs(t *testing.T) { // SYSTEM A5, D2
 	h := newTheft(t, layertest.World)
-	if _, err := h.admin.Exec(t.Context(), `update identity.session set organization_id = $1, profile_id = $2 where id = $3`,
-		h.Organization("Acme"), h.alice.Principal().Profile(), h.dave.Principal().CredentialID()); err != nil {
+	if _, err := h.admin.Exec(t.Context(), `update identity.session set organization_id = $1, profile_id = $2, person_id = $3 where id = $4`,
+		h.Organization("Acme"), h.alice.Principal().Profile(), h.alice.Principal().Person(), h.dave.Principal().CredentialID()); err != nil {
 		t.Fatal(err)
 	}
 	dave := h.DB.As(t.Context(), h.dave.Principal())
