@@ -211,7 +211,7 @@ var unwritten = map[string]string{
 	"identity.admission.group_name": "whoever runs the deployment maps groups; nobody does by a route", "identity.admission.issuer": "likewise", "identity.admission.role": "a closed list",
 	"identity.api_key.hint": "the first letters of a random key", "identity.api_key.scopes": "a closed list; see closed", "identity.endpoint.scopes": "a constant",
 	"identity.federation.audience": "made of the organization's id", "identity.federation.issuer": "a closed list; see closed", "identity.federation.scopes": "a closed list; see closed",
-	"identity.invitation.role": "a closed list; see closed", "identity.job_grant.job": "constants of the application's", "identity.job_grant.scopes": "a closed list",
+	"identity.invitation.role": "a closed list; see closed", "identity.invitation.accepted_as": "equal to the address, by a check", "identity.job_grant.job": "constants of the application's", "identity.job_grant.scopes": "a closed list",
 	"identity.logout.issuer": "the provider's signed word; see layer/identity", "identity.logout.sid": "likewise", "identity.logout.token_id": "likewise",
 	"identity.machine_token.scopes": "a closed list", "identity.machine_token.subject": "the machine's provider's signed word, matched by a pattern; see layer/identity",
 	"identity.membership.admitted": "a group that the deployment has mapped", "identity.membership.may": "made of scopes", "identity.membership.role": "a closed list; see closed",

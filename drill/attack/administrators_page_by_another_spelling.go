@@ -14,7 +14,7 @@ func administratorsPageByAnotherSpelling() Attack {
 		Title:  "Bob reaches a page for administrators by another spelling of its path, another method or a header that names it",
 		Expect: []string{"gate/route", "gate/page", "rls/require"},
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
-			name := s.Canary()
+			name := "builder-" + s.Canary()
 			if err := s.trust(ctx, name); err != nil {
 				return false, err
 			}

@@ -14,7 +14,7 @@ func invitationOfSomebodyElse() Attack {
 	return Attack{
 		Name: "invitation-of-somebody-else", Group: "people", Destroys: true,
 		Title:  "Dave, at home, has got hold of a mail that invites Mallory to Acme, and accepts it; so does Carol once Mallory has",
-		Expect: []string{"perimeter/policy", "identity/invitation"},
+		Expect: []string{"perimeter/policy", "identity/invitation", "rls/constraints"},
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			link, err := s.invite(ctx, "mallory@outside.test")
 			if err != nil {
