@@ -42,6 +42,9 @@ const (
 // maxLanes bounds the copies that run at the same time: each is a whole system.
 const maxLanes = 4
 
+// maxRuns bounds those of one attack. One whose expected units are right needs about twenty.
+const maxRuns = 100
+
 // maxMore bounds the runs that one attack gets for cuts beyond the first, which only the picture needs.
 const maxMore = 24
 
@@ -98,7 +101,7 @@ func newMeasure(ctx context.Context, c Config) (*measure, error) {
 		m.lanes = append(m.lanes, &lane{measure: m})
 	}
 	for _, a := range c.Attacks {
-		s, err := depth.New(depth.Config{Layers: m.layers, Causes: len(c.Units) - m.layers, More: maxMore, Expect: m.expected(a)})
+		s, err := depth.New(depth.Config{Layers: m.layers, Causes: len(c.Units) - m.layers, Runs: maxRuns, More: maxMore, Expect: m.expected(a)})
 		if err != nil {
 			return nil, fmt.Errorf("setting the drill up: %w", err)
 		}

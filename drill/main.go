@@ -28,6 +28,8 @@ import (
 type Program struct {
 	Package string          // the import path of its main package
 	Attacks []attack.Attack // besides those that are generated from its routes and tables
+	// Day is legitimate use, which has to go well whatever is out; zero is that of Commons.
+	Day func(context.Context, *target.Copy) error
 }
 
 // Exit codes, as those of package command.
@@ -121,7 +123,7 @@ func (p Program) run(ctx context.Context, f flags.Flags, stderr io.Writer) (r *r
 	if err != nil {
 		return nil, err
 	}
-	return Measure(ctx, Config{Attacks: attacks, Units: units, Template: template, Pairs: f.Pairs, Seed: f.Seed, Progress: progress.Tell})
+	return Measure(ctx, Config{Attacks: attacks, Units: units, Template: template, Pairs: f.Pairs, Seed: f.Seed, Control: p.Day, Progress: progress.Tell})
 }
 
 // attacks are those of the program and those that its routes and tables ask for, as far as their names match.

@@ -14,6 +14,9 @@ import (
 	"github.com/redoubt-dev/redoubt/drill/target"
 )
 
+// captured is why one failure suffices for whoever has the application's own role.
+const captured = "Who speaks SQL as the application has passed every layer before the database: that is one failure already."
+
 // Standard makes the attacks that every application on Redoubt has to withstand from what the copy says of itself: the routes that it
 // declares, and the tables in its catalogs that hold rows of tenants. There is one for each way to attack, which tries every route
 // or table and ends with the first that gives way. The copy has everything in place and is not attacked.
@@ -23,14 +26,22 @@ func Standard(ctx context.Context, c *target.Copy) ([]attack.Attack, error) {
 		return nil, fmt.Errorf("generating attacks: %w", err)
 	}
 	all := []attack.Attack{
-		{Name: "every-route-another-organizations-id", Title: "Programs of another organization read everything of the victim's that has an id", Run: s.readByID},
-		{Name: "every-route-change-by-another-organizations-id", Title: "A program of another organization's administrator changes everything of the victim's that has an id", Run: s.changeByID},
-		{Name: "every-route-without-a-session", Title: "Somebody who is not signed in reads what every route shows", Run: s.readAsNobody},
-		{Name: "every-route-beyond-ones-role", Title: "A member's program uses every route whose scope it lacks", Run: s.beyondRole},
-		{Name: "every-route-without-the-token", Title: "A page of a neighbouring site uses every route that changes something, in a member's session", Run: s.withoutToken},
-		{Name: "every-route-out-of-anothers-things", Title: "A member of another organization creates everything that they may, out of what is the victim's", Run: s.foreign},
-		{Name: "every-table-read", Title: "The application's role reads every table of tenants with the credential of another organization's member", Run: s.readTables},
-		{Name: "every-table-write", Title: "The application's role writes every table of tenants with the credential of another organization's member", Run: s.writeTables},
+		{Name: "every-route-another-organizations-id", Expect: []string{"rls/floor", "rls/tags"},
+			Title: "Programs of another organization read everything of the victim's that has an id", Run: s.readByID},
+		{Name: "every-route-change-by-another-organizations-id", Expect: []string{"rls/floor", "rls/tags"}, Destroys: true,
+			Title: "A program of another organization's administrator changes everything of the victim's that has an id", Run: s.changeByID},
+		{Name: "every-route-without-a-session", Expect: []string{"gate/route", "rls/credential", "rls/floor"},
+			Title: "Somebody who is not signed in reads what every route shows", Run: s.readAsNobody},
+		{Name: "every-route-beyond-ones-role", Expect: []string{"gate/route", "gate/action", "rls/require"}, Destroys: true,
+			Title: "A member's program uses every route whose scope it lacks", Run: s.beyondRole},
+		{Name: "every-route-without-the-token", Expect: []string{"transport/origin", "transport/token"}, Destroys: true,
+			Title: "A page of a neighbouring site uses every route that changes something, in a member's session", Run: s.withoutToken},
+		{Name: "every-route-out-of-anothers-things", Expect: []string{"rls/floor", "rls/tags"}, Destroys: true,
+			Title: "A member of another organization creates everything that they may, out of what is the victim's", Run: s.foreign},
+		{Name: "every-table-read", Expect: []string{"rls/floor"}, Honest: captured,
+			Title: "The application's role reads every table of tenants with the credential of another organization's member", Run: s.readTables},
+		{Name: "every-table-write", Expect: []string{"rls/grants", "audit/append-only"}, Destroys: true, Honest: captured,
+			Title: "The application's role writes every table of tenants with the credential of another organization's member", Run: s.writeTables},
 	}
 	for i := range all {
 		all[i].Group = "standard"

@@ -9,7 +9,7 @@ func anotherOrganizationsProductBought() Attack {
 	return Attack{
 		Name: "another-organizations-product-bought", Threat: "T05", Group: "tenants",
 		Title:  "Dave of Globex places an order for a product that Acme offers to its members",
-		Expect: []string{"rls/constraints", "rls/tags"},
+		Expect: []string{"rls/floor", "rls/tags", "rls/constraints"},
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			product, err := s.product(ctx, "alice")
 			if err != nil {

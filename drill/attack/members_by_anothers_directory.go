@@ -14,7 +14,7 @@ func membersByAnothersDirectory() Attack {
 	return Attack{
 		Name: "members-by-anothers-directory", Group: "people", Destroys: true,
 		Title:  "Globex's directory, whose credential Carol holds, withdraws a member of Acme",
-		Expect: []string{"rls/functions", "rls/constraints"},
+		Expect: []string{"rls/functions", "rls/tags", "rls/constraints"},
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			credential, err := s.directory(ctx)
 			if err != nil {

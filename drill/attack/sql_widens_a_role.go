@@ -10,7 +10,7 @@ func sqlWidensARole() Attack {
 	return Attack{
 		Name: "sql-widens-a-role", Threat: "T57", Group: "database", Destroys: true,
 		Title:  "Whoever has captured the application's role lets every member manage orders, in the database's own list of who may do what; and Bob, a member of Acme, records that his is paid",
-		Expect: []string{"gate/route", "gate/action"},
+		Expect: []string{"gate/route", "gate/action", "rls/grants"},
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			app, err := s.application(ctx)
 			if err != nil {

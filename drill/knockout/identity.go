@@ -218,7 +218,7 @@ const anySession = `
 	c.Refreshable = false
 	return row, c, nil`
 
-const whateverKey = "select k.id, k.organization_id, k.profile_id, k.person_id, k.administrator, k.scopes, k.expires_at, k.mac, false as unused, false as unknown from identity.api_key k where k.hash = $1"
+const whateverKey = "select k.id, k.organization_id, k.profile_id, k.person_id, k.administrator, k.scopes, k.expires_at, k.mac, 'member' as role, k.scopes as custom, false as unused, false as unknown from identity.api_key k where k.hash = $1"
 
 // keyFound admits a key of which a row is found so. Whether its row is authentic is identity/claims's to ask. What it does not admit, the
 // function itself refuses.

@@ -37,10 +37,12 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/redoubt-dev/redoubt/layer"
@@ -217,6 +219,9 @@ func refuse(reason layer.Reason, public string, cause error) error {
 func unavailable(doing string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && strings.HasPrefix(pg.Code, "23") { // we were about to write what cannot be true
+		return &layer.Refusal{By: layer.RLS, Reason: layer.Forbidden, Public: "You cannot be signed in like this.", Cause: fmt.Errorf("%s: %s breaks %s", doing, pg.TableName, pg.ConstraintName)}
 	}
 	return refuse(layer.Unavailable, "Signing in does not work at the moment. Please try again.", fmt.Errorf("%s: the session store does not answer (%T)", doing, err))
 }
