@@ -170,7 +170,9 @@ func (m *measure) told(i int) []report.Run {
 func (m *measure) judged(a report.Attack, found depth.Result) {
 	for _, kind := range []struct{ outcome, said string }{{report.Crashed, "broke the copy"}, {report.Hung, "did not come to an end"}, {report.Failed, "could not be carried out"}} {
 		runs := slices.DeleteFunc(slices.Clone(a.Runs), func(run report.Run) bool { return run.Outcome != kind.outcome })
-		if len(runs) > 0 {
+		if len(runs) > 0 && kind.outcome == report.Crashed && found.Proven && !slices.ContainsFunc(runs, m.matters) {
+			m.anomaly("%s broke the copy in %d of %d runs, all of them with much out that no proof needs", a.Name, len(runs), len(a.Runs))
+		} else if len(runs) > 0 {
 			m.faulty(fmt.Sprintf("%s %s in %d of %d runs, first without %d units: %s", a.Name, kind.said, len(runs), len(a.Runs), len(runs[0].Out), runs[0].Note))
 		}
 	}
@@ -189,6 +191,14 @@ func (m *measure) judged(a report.Attack, found depth.Result) {
 	if surprise := differ(a.Expect, a.Solo); surprise != "" && !found.Breach && len(a.Expect) > 0 { // those that are generated expect nothing
 		m.anomaly("%s: %s", a.Name, surprise)
 	}
+}
+
+// few is how many units may be out for a failure that somebody may live to see.
+const few = 2
+
+// matters reports whether a run is one of those by which an attack is judged: with few units out, or few in place.
+func (m *measure) matters(run report.Run) bool {
+	return len(run.Out) <= few || len(run.Out) >= m.layers-1
 }
 
 // some names the units of a set, or how many there are.

@@ -36,11 +36,11 @@ func Standard(ctx context.Context, c *target.Copy) ([]attack.Attack, error) {
 			Title: "A member's program uses every route whose scope it lacks", Run: s.beyondRole},
 		{Name: "every-route-without-the-token", Expect: []string{"transport/origin", "transport/token"}, Destroys: true,
 			Title: "A page of a neighbouring site uses every route that changes something, in a member's session", Run: s.withoutToken},
-		{Name: "every-route-out-of-anothers-things", Expect: []string{"rls/floor", "rls/tags"}, Destroys: true,
+		{Name: "every-route-out-of-anothers-things", Expect: []string{"rls/floor", "rls/tags", "rls/constraints"}, Destroys: true,
 			Title: "A member of another organization creates everything that they may, out of what is the victim's", Run: s.foreign},
 		{Name: "every-table-read", Expect: []string{"rls/floor"}, Honest: captured,
 			Title: "The application's role reads every table of tenants with the credential of another organization's member", Run: s.readTables},
-		{Name: "every-table-write", Expect: []string{"rls/grants", "audit/append-only"}, Destroys: true, Honest: captured,
+		{Name: "every-table-write", Expect: []string{"rls/floor", "rls/own", "rls/grants"}, Destroys: true, Honest: captured,
 			Title: "The application's role writes every table of tenants with the credential of another organization's member", Run: s.writeTables},
 	}
 	for i := range all {
@@ -113,6 +113,7 @@ func (s *surface) withoutToken(ctx context.Context, scene *attack.Scene) (bool, 
 	member.Alter = func(r *http.Request) {
 		r.Header.Set("Origin", "https://neighbour.localhost")
 		r.Header.Set("Sec-Fetch-Site", "same-site")
+		r.Header.Del("X-Redoubt-Token") // which it cannot read
 	}
 	return s.change(ctx, scene, member, func(r route) bool { return !r.one() })
 }

@@ -1,3 +1,10 @@
+// Package attack holds what is tried on a disposable copy, one attack in each file, named by what is stolen. Each is a small program against
+// the public surface: HTTP, a link to the edge, SQL as a role whose password was captured, a file, a page in a real browser. Whether it has
+// done harm is seen by an oracle that attackers do not have: the copy's superuser looks at the rows, a text that exists nowhere else turns up in an
+// answer, a script has run. A status proves nothing (SYSTEM G5).
+//
+// The victim is Acme. Attackers are people of Globex, strangers, or members of Acme where it is about roles. What an attack needs to be there, a
+// post or an order, it makes itself in the victim's name, so that attacks on one copy do not meddle with each other.
 package attack
 
 import (

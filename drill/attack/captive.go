@@ -74,7 +74,7 @@ func (c *captive) transact(ctx context.Context, who string, statements []string)
 
 // one says one statement, told as it is to be read by others.
 func (c *captive) one(ctx context.Context, sql, told string, answers *strings.Builder) error {
-	rows, err := c.conn.Query(ctx, sql, pgx.QueryExecModeExec) // not prepared: what the text says is not known before
+	rows, err := c.conn.Query(ctx, sql, pgx.QueryExecModeDescribeExec, pgx.QueryResultFormats{pgx.TextFormatCode}) // nothing stays prepared: what the text says is not known before
 	if err == nil {
 		for rows.Next() {
 			for _, value := range rows.RawValues() {

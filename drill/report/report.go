@@ -1,3 +1,4 @@
+// Package report is what a drill has found out, as JSON has it and as pictures are drawn from it. It holds nouns and decides nothing.
 package report
 
 import "time"

@@ -233,6 +233,9 @@ func (h *house) commands() map[string][]string {
 		for _, decl := range s.syntax.Decls {
 			if fn, ok := decl.(*ast.FuncDecl); ok && !s.test {
 				name, flags := commandOf(fn)
+				if name == "drill" {
+					flags = h.drillFlags()
+				}
 				if name != "" {
 					known[name] = flags
 				}
@@ -240,6 +243,23 @@ func (h *house) commands() map[string][]string {
 		}
 	}
 	return known
+}
+
+// drillFlags are those of the one command whose flags another program shares.
+func (h *house) drillFlags() (flags []string) {
+	for _, s := range h.rooms["drill/flags"].files {
+		ast.Inspect(s.syntax, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) < 2 {
+				return true
+			}
+			if method, ok := call.Fun.(*ast.SelectorExpr); ok && strings.HasSuffix(method.Sel.Name, "Var") {
+				flags = append(flags, text(call.Args[1]))
+			}
+			return true
+		})
+	}
+	return flags
 }
 
 func commandOf(fn *ast.FuncDecl) (name string, flags []string) {

@@ -63,6 +63,7 @@ var written = lists{
 		{"command", "internal/devidp"}:                  "runs the development provider, on this machine alone",
 		{"layer/rls", "InsecureSkipVerify"}:             "refuses a connection that has it",
 		{"layer/perimeter/enrol", "InsecureSkipVerify"}: "asks no public authority about the link's ends: VerifyConnection holds them against the deployment's own, and its pins",
+		{"drill/attack", "InsecureSkipVerify"}:          "is an attacker's own connector, who does not care whom it has reached",
 		{"drill", "drill/knockout"}:                     "takes layers out of disposable copies, and tells what came of it",
 		{"drill/target", "drill/knockout"}:              "starts a disposable copy without them",
 		{"command", "InsecureRemote"}:                   "hands on what the operator of a connector chose by a flag of that name",
@@ -70,6 +71,7 @@ var written = lists{
 	simple: map[use]string{
 		{"backbone/migrate", "PgConn().Exec"}: "runs migrations, which are files of several statements, embedded and without parameters",
 		{"command", "PgConn().Exec"}:          "spreads an example over the days before, by an application's own constant script, in a development database",
+		{"drill/target", "PgConn().Exec"}:     "says what takes a mechanism out, several constant statements at a time, to a disposable database",
 		{"layer/rls", "PgConn().Exec"}:        "sends one constant word, rollback, on a connection whose state is not known",
 	},
 	modules: map[use]string{
@@ -90,6 +92,7 @@ var written = lists{
 		{"layer/identity/signon", json}: "refuses a token's member that is there twice",
 		{"layer/input", json}:           "refuses duplicate and wrongly spelled members and invalid UTF-8, which the standard decoder takes",
 
+		{"drill", pgx}:                            "asks a copy's catalogs which tables hold rows of tenants, and looks at what was done to them",
 		{"drill", cobra}:                          "reads the command line and writes its help",
 		{"drill", "golang.org/x/term"}:            "tells a person at a terminal from a program",
 		{"drill/flags", "github.com/spf13/pflag"}: "names the drill's flags once, for the two programs that take them",
