@@ -261,7 +261,8 @@ func (m *measure) pairs() {
 			for i, s := range m.searches {
 				o, follows := s.Implied(j.out)
 				found := s.Result()
-				if found.Valid && !found.Breach && (!follows || o == depth.Harm) {
+				news := o == depth.Harm && !harms(s, a) && !harms(s, b) // one of them by itself would be nothing new
+				if found.Valid && !found.Breach && (!follows || news) {
 					needed = append(needed, i)
 				}
 			}
@@ -276,6 +277,12 @@ func (m *measure) pairs() {
 		}
 	}
 	m.run(jobs)
+}
+
+// harms reports whether an attack is known to do harm where one unit alone is out.
+func harms(s *depth.Search, unit int) bool {
+	o, _ := s.Implied(depth.Of(unit))
+	return o == depth.Harm
 }
 
 // untried leaves out what has been tried there already.
