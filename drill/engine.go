@@ -43,10 +43,10 @@ const (
 const maxLanes = 4
 
 // maxRuns bounds those of one attack. One whose expected units are right needs about twenty.
-const maxRuns = 60
+const maxRuns = 40
 
 // maxMore bounds the runs that one attack gets for cuts beyond the first, which only the picture needs.
-const maxMore = 4
+const maxMore = 1
 
 // measure is one drill.
 type measure struct {
