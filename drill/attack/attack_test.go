@@ -3,6 +3,7 @@ package attack_test
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -81,24 +82,40 @@ func start(t *testing.T, out []knockout.Unit) *target.Copy {
 	return c
 }
 
+// tries are how often an attack may try where it has to do harm: a browser on a busy machine is late with a click now and then.
+const tries = 3
+
 func try(t *testing.T, c *target.Copy, a attack.Attack, must bool) {
+	for n := range tries {
+		harm, err := once(t, c, a, uint64(n))
+		if harm && err == nil || !must {
+			return
+		}
+		if n == tries-1 {
+			t.Errorf("%s does no harm although nothing stands in its way (%v)", a.Name, err)
+		}
+	}
+}
+
+func once(t *testing.T, c *target.Copy, a attack.Attack, n uint64) (harm bool, err error) {
+	t.Helper()
 	if a.Destroys {
 		c = start(t, c.Out)
 	}
-	s := &attack.Scene{Copy: c, Rand: rand.New(rand.NewPCG(1, 2))}
+	chance := fnv.New64a()
+	chance.Write([]byte(a.Name)) // or all canaries of one copy are the same
+	s := &attack.Scene{Copy: c, Rand: rand.New(rand.NewPCG(n, chance.Sum64()))}
 	if a.Browser {
 		s.Tab = opened(t).Tab
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	harm, err := a.Run(ctx, s)
+	harm, err = a.Run(ctx, s)
 	t.Logf("harm %t, error %v", harm, err)
 	for _, step := range s.Steps() {
 		t.Logf("%s: %s → %s", step.Who, step.Did, step.Answer)
 	}
-	if must && (!harm || err != nil) {
-		t.Errorf("%s does no harm although nothing stands in its way (%v)", a.Name, err)
-	}
+	return harm, err
 }
 
 // opened is the one browser of these tests. Without one they are skipped with the command that installs it; with CI=true they fail.
