@@ -11,7 +11,7 @@ const (
 	markEnd   = "<!-- /drill -->\n"
 )
 
-var errNoMarks = errors.New("README.md has no place for the matrix: put the lines " + markBegin + "and " + markEnd + "into it")
+var errNoMarks = errors.New("README.md has no place for the matrix")
 
 // between puts found in place of what is between the marks.
 func between(readme, found []byte) ([]byte, error) {

@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -69,11 +70,26 @@ func Run(ctx context.Context, p Program, args []string, stdout, stderr io.Writer
 		return code
 	}
 	fmt.Fprintf(stderr, "redoubt: error: %v\n", err)
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintf(stderr, "redoubt: hint: %s\n", hint)
+	}
 	if errors.As(err, new(usage)) {
-		fmt.Fprintln(stderr, "redoubt: hint: `redoubt drill --help` lists the flags, and `redoubt drill --list` the attacks")
 		return exitUsage
 	}
 	return exitError
+}
+
+// hintFor is what whoever reads an error can do about it.
+func hintFor(err error) string {
+	switch {
+	case errors.As(err, new(usage)):
+		return "`redoubt drill --help` lists the flags, and `redoubt drill --list` the attacks"
+	case errors.Is(err, syscall.ENOSPC):
+		return "a drill needs about 2 GiB, in /dev/shm or the folder for temporary files"
+	case errors.Is(err, errNoMarks):
+		return "put the line " + strings.TrimSpace(markBegin) + " and the line " + strings.TrimSpace(markEnd) + " where it belongs"
+	}
+	return ""
 }
 
 type usage struct{ error }

@@ -14,9 +14,6 @@ import (
 	"github.com/redoubt-dev/redoubt/drill/target"
 )
 
-// captured is why one failure suffices for whoever has the application's own role.
-const captured = "Who speaks SQL as the application has passed every layer before the database: that is one failure already."
-
 // Standard makes the attacks that every application on Redoubt has to withstand from what the copy says of itself: the routes that it
 // declares, and the tables in its catalogs that hold rows of tenants. There is one for each way to attack, which tries every route
 // or table and ends with the first that gives way. The copy has everything in place and is not attacked.
@@ -38,9 +35,9 @@ func Standard(ctx context.Context, c *target.Copy) ([]attack.Attack, error) {
 			Title: "A page of a neighbouring site uses every route that changes something, in a member's session", Run: s.withoutToken},
 		{Name: "every-route-out-of-anothers-things", Expect: []string{"rls/floor", "rls/tags", "rls/constraints"}, Destroys: true,
 			Title: "A member of another organization creates everything that they may, out of what is the victim's", Run: s.foreign},
-		{Name: "every-table-read", Expect: []string{"rls/floor"}, Honest: captured,
+		{Name: "every-table-read", Expect: []string{"rls/floor"}, Honest: attack.Captured,
 			Title: "The application's role reads every table of tenants with the credential of another organization's member", Run: s.readTables},
-		{Name: "every-table-write", Expect: []string{"rls/floor", "rls/own", "rls/grants"}, Destroys: true, Honest: captured,
+		{Name: "every-table-write", Expect: []string{"rls/floor", "rls/own", "rls/grants"}, Destroys: true, Honest: attack.Captured,
 			Title: "The application's role writes every table of tenants with the credential of another organization's member", Run: s.writeTables},
 	}
 	for i := range all {

@@ -10,7 +10,7 @@ func aChangeWithoutATrace() Attack {
 		Name: "a-change-without-a-trace", Threat: "T59", Group: "trail",
 		Title:  "Bob of Acme changes his post by a smuggled statement, so that nothing in the trail tells of it",
 		Expect: []string{"audit/record"},
-		Honest: "who speaks SQL as the application leaves out the events that the application's own code records; what is left is the trigger",
+		Honest: "Who speaks SQL as the application leaves out the events that the application's own code records; what is left is the trigger",
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			post, err := s.post(ctx, "bob", "As it was.")
 			if err != nil {

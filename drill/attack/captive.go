@@ -18,8 +18,8 @@ type captive struct {
 	conn  *pgx.Conn
 }
 
-// captured is why one failure may suffice for whoever has the application's role.
-const captured = "who speaks SQL as the application has passed every layer before the database; there, everything rests on what its role may do, and on the one context that every policy asks"
+// Captured is why one failure may suffice for whoever has the application's role.
+const Captured = "Who speaks SQL as the application has passed every layer before the database; there, everything rests on what its role may do, and on the one context that every policy asks"
 
 // application captures the role that serves requests.
 func (s *Scene) application(ctx context.Context) (*captive, error) {

@@ -10,7 +10,7 @@ func sqlChargesAColleague() Attack {
 		Name: "sql-charges-a-colleague", Threat: "T04", Group: "money",
 		Title:  "Bob of Acme smuggles in a statement that places an order in Erin's name",
 		Expect: []string{"rls/own", "rls/grants"},
-		Honest: captured,
+		Honest: Captured,
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			erin, _, err := s.member(ctx, "erin/Acme")
 			if err != nil {

@@ -10,7 +10,7 @@ func sqlDeletesAnOrder() Attack {
 		Name: "sql-deletes-an-order", Threat: "T57", Group: "database",
 		Title:  "Carol, who administers Globex, smuggles in what deletes an order of Acme",
 		Expect: []string{"rls/floor", "rls/grants"},
-		Honest: captured,
+		Honest: Captured,
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			order, err := s.order(ctx, "bob", "")
 			if err != nil {

@@ -10,7 +10,7 @@ func sqlPlantsAProduct() Attack {
 		Name: "sql-plants-a-product", Threat: "T04", Group: "database",
 		Title:  "Carol of Globex smuggles in a statement that puts a product of hers into the shop of Acme",
 		Expect: []string{"rls/floor", "rls/grants"},
-		Honest: captured,
+		Honest: Captured,
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			_, acme, err := s.member(ctx, "alice")
 			if err != nil {

@@ -10,7 +10,7 @@ func sqlRaisesAMember() Attack {
 		Name: "sql-raises-a-member", Threat: "T28", Group: "database", Destroys: true,
 		Title:  "Whoever has captured the application's role makes Bob the owner of Acme, in the row that says what he is",
 		Expect: []string{"rls/grants", "rls/floor"},
-		Honest: captured,
+		Honest: Captured,
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			bob, _, err := s.member(ctx, "bob")
 			if err != nil {

@@ -10,7 +10,7 @@ func sqlReadsAView() Attack {
 		Name: "sql-reads-a-view", Threat: "T09", Group: "database",
 		Title:  "Dave of Globex reads, through a view, which files Acme has",
 		Expect: []string{"rls/floor"},
-		Honest: captured,
+		Honest: Captured,
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			_, acme, err := s.member(ctx, "bob")
 			if err != nil {

@@ -12,7 +12,7 @@ func sqlReadsKeys() Attack {
 		Name: "sql-reads-keys", Threat: "T57", Group: "database",
 		Title:  "Whoever has captured the application's role reads who may do what: the hashes of sessions and keys, and addresses of people",
 		Expect: []string{"rls/grants", "rls/floor"},
-		Honest: captured,
+		Honest: Captured,
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			app, err := s.application(ctx)
 			if err != nil {

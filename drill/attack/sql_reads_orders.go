@@ -10,7 +10,7 @@ func sqlReadsOrders() Attack {
 		Name: "sql-reads-orders", Threat: "T10", Group: "database",
 		Title:  "Dave of Globex smuggles a statement of his own into the application, which reads the orders of Acme",
 		Expect: []string{"rls/floor", "rls/own"},
-		Honest: captured,
+		Honest: Captured,
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			canary := s.Canary()
 			if _, err := s.order(ctx, "bob", canary); err != nil {

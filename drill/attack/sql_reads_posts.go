@@ -10,7 +10,7 @@ func sqlReadsPosts() Attack {
 		Name: "sql-reads-posts", Threat: "T57", Group: "database",
 		Title:  "Whoever has captured the application's database role, and the key of a member of Globex or none, reads what Acme's members write to each other",
 		Expect: []string{"rls/floor"},
-		Honest: captured,
+		Honest: Captured,
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			canary := s.Canary()
 			if _, err := s.post(ctx, "bob", canary); err != nil {

@@ -11,7 +11,7 @@ func sqlSetsTheContext() Attack {
 		Name: "sql-sets-the-context", Threat: "T57", Group: "database",
 		Title:  "Dave of Globex has a statement smuggled in that tells the database that he were Alice of Acme, and writes in her name",
 		Expect: []string{"rls/credential"},
-		Honest: captured,
+		Honest: Captured,
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			alice, acme, err := s.member(ctx, "alice")
 			if err != nil {

@@ -10,7 +10,7 @@ func theMigratorsPower() Attack {
 		Name: "the-migrators-power", Threat: "T59", Group: "database", Destroys: true,
 		Title:  "Whoever has captured the role that changes tables takes the policies off one, to read the posts of every organization",
 		Expect: []string{"rls/guard"},
-		Honest: "the captured role owns the tables; that their isolation stays on is for the guard to say, which belongs to nobody who can log in",
+		Honest: "The captured role owns the tables; that their isolation stays on is for the guard to say, which belongs to nobody who can log in",
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			canary := s.Canary()
 			if _, err := s.post(ctx, "bob", canary); err != nil {

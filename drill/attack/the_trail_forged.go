@@ -10,7 +10,7 @@ func theTrailForged() Attack {
 		Name: "the-trail-forged", Threat: "T58", Group: "trail",
 		Title:  "Dave of Globex smuggles in an entry that says Carol had done it",
 		Expect: []string{"rls/grants", "audit/append-only"},
-		Honest: captured,
+		Honest: Captured,
 		Run: func(ctx context.Context, s *Scene) (bool, error) {
 			carol, globex, err := s.member(ctx, "carol")
 			if err != nil {

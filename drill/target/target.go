@@ -357,6 +357,13 @@ func (c *Copy) end() {
 	<-c.done
 }
 
+// owns reports whether a process works in the copy's own database folder. The file that names it is the copy's, which was attacked: what it says
+// may be another's process.
+func (c *Copy) owns(pid int) bool {
+	at, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "cwd"))
+	return err == nil && at == filepath.Join(c.dir, "data", "pg")
+}
+
 // server is the process of the copy's database; 0 if there is none.
 func (c *Copy) server() int {
 	text, err := os.ReadFile(filepath.Join(c.dir, "data", "pg", "postmaster.pid"))
@@ -365,7 +372,7 @@ func (c *Copy) server() int {
 	}
 	first, _, _ := strings.Cut(string(text), "\n")
 	pid, err := strconv.Atoi(first)
-	if err != nil || pid <= 1 {
+	if err != nil || pid <= 1 || !c.owns(pid) {
 		return 0
 	}
 	return pid
